@@ -38,6 +38,7 @@ CODES: dict[str, tuple[Blame, str]] = {
     "capture.no-legs": (Blame.ASTERISK, "The recorded legs of a call cannot be found."),
     "audio.prompt": (Blame.CONFIGURATION, "A prompt cannot be read or converted."),
     "audio.leg": (Blame.US, "A recorded leg cannot be read."),
+    "audio.wav": (Blame.EVIDENCE, "A WAV file is damaged or not one that the recorder writes."),
     "audio.too-long": (Blame.US, "A recording does not fit the file format."),
     "seal.key": (Blame.CONFIGURATION, "The sealing key cannot be read, decrypted or made."),
     "seal.chain": (Blame.EVIDENCE, "The log of the chain is damaged."),
