@@ -1,0 +1,1 @@
+"""What people write into TOML files: machine settings and targets, typed and checked."""

@@ -1,0 +1,60 @@
+"""What every table of a TOML file has in common: unknown keys are refused, values are frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, StringConstraints, ValidationInfo
+
+from ..model.errors import ConfigError
+
+
+class Table(BaseModel):
+    """A table of a configuration file. A field's docstring is its text in the reference."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        hide_input_in_errors=True,
+    )
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    if not path.name and not path.root:
+        raise ValueError("must not be empty")
+    if "\0" in str(path):
+        raise ValueError("must not hold a NUL character")
+    folder = (info.context or {}).get("folder")
+    return (folder / path) if folder is not None else path
+
+
+ResolvedPath = Annotated[Path, AfterValidator(_absolute)]
+"""A path; a relative one is made relative to the folder of the file it stands in."""
+
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""A name that is safe in a path, a log line and a dialplan."""
+
+
+def secret_of(given: SecretStr | None, file: Path | None, what: str) -> str | None:
+    """A secret given directly or as the first line of a file; None when neither is given.
+
+    Raises ConfigError `config.unreadable`, which never holds the secret.
+    """
+    if given is not None:
+        return given.get_secret_value()
+    if file is None:
+        return None
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(64 * 1024)
+        return raw.decode("utf-8").split("\n", 1)[0].removesuffix("\r")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(
+            "config.unreadable",
+            f"{what} cannot be read from {file}: {why}.",
+            remedy="Let the recorder's user read the file.",
+        ) from error
