@@ -31,6 +31,9 @@ class Delivery:
     """The state of one recording's delivery to one target."""
 
     target: str
+    folder: str | None = None
+    """Sub-folder in the target, fixed before the first file goes out: a template changed later must not
+    put the rest of a recording, or the same recording once more, somewhere else."""
     state: DeliveryState = DeliveryState.WAITING
     attempts: int = 0
     next_try_at: datetime | None = None

@@ -59,6 +59,8 @@ CODES: dict[str, tuple[Blame, str]] = {
     "target.torn": (Blame.TARGET, "The connection to a target broke."),
     "target.conflict": (Blame.TARGET, "A different file already stands under the final name."),
     "target.mismatch": (Blame.TARGET, "What was read back is not what was sent."),
+    "target.missing": (Blame.TARGET, "A file, or the folder that holds everything, is not there."),
+    "target.fault": (Blame.US, "A delivery failed for a reason that the recorder does not know."),
     "lab.missing": (Blame.CONFIGURATION, "Something that the demo or the tests need is missing."),
 }
 
