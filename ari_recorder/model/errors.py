@@ -62,6 +62,7 @@ CODES: dict[str, tuple[Blame, str]] = {
     "target.missing": (Blame.TARGET, "A file, or the folder that holds everything, is not there."),
     "target.fault": (Blame.US, "A delivery failed for a reason that the recorder does not know."),
     "lab.missing": (Blame.CONFIGURATION, "Something that the demo or the tests need is missing."),
+    "lab.failed": (Blame.US, "Something in the laboratory (engine, image, PBX, server) failed or took too long."),
 }
 
 
