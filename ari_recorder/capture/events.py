@@ -215,3 +215,5 @@ class Snapshot:
     """Names of recordings running now."""
     gated: frozenset[str] = frozenset()
     """Ids of the channels that are inside our Stasis application, snoops included."""
+    results: Mapping[str, str] = field(default_factory=dict)
+    """Channel id → ARI_RECORDER_RESULT, where the gate has set it: a refusal outlives the recorder."""

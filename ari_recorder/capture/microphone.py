@@ -1,0 +1,190 @@
+"""Keeps exactly one pair of snoops on the followed channel, and takes a new one when it must.
+
+A new pair is taken when the codec's rate turns out otherwise (a snoop's rate is frozen at its creation),
+when the source of what is heard changes on a build with Debian's defect, and when Asterisk ended or never
+began a recording. The old pair is always gone before the new one comes: overlapping snoops share the
+translation path and would keep its fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from . import events as ev
+from .commands import Command
+from .ledger import Ledger
+from .pair import Pair, Phase, segment_of
+
+PAIR_PATIENCE = 3.0
+"""Seconds in which a pair must roll; usual is 30 ms."""
+GONE_PATIENCE = 1.0
+"""Seconds in which a pair given back must be gone; usual is 20 ms."""
+ORPHAN_PATIENCE = 0.5
+"""Seconds between a recording that ends by itself and the news that its channel has."""
+ATTEMPTS = 5
+"""Pairs taken in vain, one after the other, before the recording is given up."""
+
+_RATES = {"alaw": 8000, "ulaw": 8000, "g722": 16000, "gsm": 8000, "g729": 8000, "opus": 48000}
+
+
+def rate_of(codec: str) -> int | None:
+    """Samples per second a codec decodes to in Asterisk; None for one not known here."""
+    if codec.startswith("slin"):
+        khz = codec.removeprefix("slin")
+        return 8000 if not khz else 44100 if khz == "44" else int(khz) * 1000
+    return _RATES.get(codec)
+
+
+class Microphone:
+    """The current pair, and why there was another one before."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.pair: Pair | None = None
+        self._next: str | None = None
+        """Why the next pair is to be taken, while the old one is going."""
+        self._failures = 0
+        self._off = False
+
+    @property
+    def started(self) -> bool:
+        return self.pair is not None
+
+    @property
+    def rolling(self) -> bool:
+        return self.pair is not None and self.pair.phase is Phase.ROLLING
+
+    @property
+    def silent(self) -> bool:
+        """No file is open any more, nor will one be."""
+        return self.pair is None or self.pair.phase in (Phase.CLOSED, Phase.SNOOPING, Phase.RATING)
+
+    def concerns(self, event: ev.Event) -> bool:
+        """Whether the event is about one of the current pair's snoops or files."""
+        if self.pair is None:
+            return False
+        names = (getattr(event, key, None) for key in ("snoop", "name"))
+        if isinstance(event, ev.ChannelRead):
+            return event.channel in self.pair
+        return any(name in self.pair for name in names if isinstance(name, str))
+
+    # -- taking and giving back --------------------------------------------------------------------------
+
+    def take(self, why: str) -> list[Command]:
+        ledger = self._ledger
+        number = len(ledger.recording.segments) + 1
+        segment = segment_of(ledger.recording.id, number, ledger.recording.call.codec or "", why)
+        self.pair = Pair(segment, ledger.recording.call.channel)
+        ledger.change(segments=(*ledger.recording.segments, segment))
+        return [ledger.save(), *self.pair.open(), ledger.wake(f"pair-{number}", PAIR_PATIENCE)]
+
+    def found_rolling(self, channel: str) -> None:
+        """An earlier life's last segment still records: go on with it."""
+        self.pair = Pair.found_rolling(self._ledger.recording.segments[-1], channel)
+
+    def retake(self, why: str, at: datetime, detail: str) -> list[Command]:
+        """Give the pair back; the next one is taken as soon as it is gone."""
+        if self.pair is None or self.pair.closed or self._next is not None or self._off:
+            return []
+        self._next = why
+        self._ledger.note(at, "retaken", detail)
+        return [*self.pair.close(), self._ledger.wake("retake", GONE_PATIENCE)]
+
+    def switch_off(self) -> list[Command]:
+        """Close what is open and take nothing any more."""
+        self._off, self._next = True, None
+        return self.pair.close() if self.pair is not None and not self.pair.closed else []
+
+    def channel_ended(self) -> None:
+        """The snoops end with the channel they spy on: only their files are still awaited."""
+        self._off, self._next = True, None
+
+    def give_up(self) -> None:
+        if self.pair is not None:
+            self.pair.give_up()
+
+    def is_on(self, codec: str) -> bool:
+        """Adopt the final codec where the running pair records it exactly; False when a retake is due."""
+        if self.pair is None:
+            return True
+        segment = self.pair.segment
+        if segment.rate and rate_of(codec) not in (None, segment.rate):
+            # Taken for this very codec and again at another rate: Asterisk wants it so.
+            return segment.why == "codec" and segment.codec == codec
+        if segment.codec and segment.codec != codec and self.pair.phase is Phase.ROLLING:
+            return False
+        self.pair.segment = replace(segment, codec=codec)
+        self._keep()
+        return True
+
+    # -- events ------------------------------------------------------------------------------------------
+
+    def handle(self, event: ev.Event) -> list[Command]:
+        """An event that `concerns` the current pair."""
+        if self.pair is None:
+            return []
+        before = self.pair.phase
+        commands = self.pair.handle(event)
+        self._keep()
+        after = self.pair.phase
+        if after is before:
+            failed = self.pair.failure and after is Phase.RATING
+            return [*commands, self._soon()] if failed else [*commands, *self._take_next()]
+        if after is Phase.STARTING:
+            return [self._ledger.save(), *commands]
+        if after is Phase.ROLLING:
+            self._failures = 0
+            return [*commands, self._ledger.save()]
+        if after is Phase.CLOSED and not self._off and self._next is None:
+            return [*commands, self._ledger.save(), self._ledger.wake("orphan", ORPHAN_PATIENCE)]
+        return [*commands, *self._take_next()]
+
+    def command_failed(self, sentence: str) -> list[Command]:
+        if self.pair is None or self.pair.phase not in (Phase.SNOOPING, Phase.STARTING):
+            return []
+        self.pair.fail(sentence)
+        return [self._soon()]
+
+    def woke(self, what: str, at: datetime) -> list[Command]:
+        """A timer of this room: `pair-N`, `retake` or `orphan`."""
+        if self.pair is None or self._off:
+            return []
+        if what == "retake" and self._next is not None:
+            self.pair.give_up()
+            return self._take_next(forced=True)
+        if what == "orphan" and self.pair.closed and self._next is None:
+            return self._again(at, "Asterisk ended the recording while the call went on")
+        overdue = self.pair.phase in (Phase.SNOOPING, Phase.RATING, Phase.STARTING)
+        if what == f"pair-{self.pair.segment.number}" and overdue:
+            return self._again(at, self.pair.failure or "Asterisk did not start the recording in time")
+        return []
+
+    @property
+    def exhausted(self) -> bool:
+        """So many pairs failed one after the other that no more will be tried."""
+        return self._failures > ATTEMPTS
+
+    def _again(self, at: datetime, cause: str) -> list[Command]:
+        self._failures += 1
+        self._ledger.note(at, "gap", cause)
+        old = self.pair.close() if self.pair is not None and not self.pair.closed else []
+        if self.exhausted:
+            return old
+        return [*old, *self.take("resumed")]
+
+    def _take_next(self, *, forced: bool = False) -> list[Command]:
+        gone = self.pair is not None and self.pair.closed and self.pair.gone
+        if self._next is None or self._off or not (gone or forced):
+            return []
+        why, self._next = self._next, None
+        return self.take(why)
+
+    def _soon(self) -> Command:
+        number = self.pair.segment.number if self.pair is not None else 0
+        return self._ledger.wake(f"pair-{number}", 0.2)
+
+    def _keep(self) -> None:
+        if self.pair is not None:
+            segments = self._ledger.recording.segments
+            self._ledger.change(segments=(*segments[:-1], self.pair.segment))

@@ -1,0 +1,67 @@
+"""After a restart or a lost connection: what the journal says, held against what the PBX holds.
+
+Recordings that run are followed again, those whose calls ended meanwhile are closed, snoops that nobody
+remembers are hung up, and calls that began meanwhile are decided now, with the gap in their notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..model.call import CallFacts, Direction
+from ..model.recording import Recording
+from . import events as ev
+from .commands import DropChannel
+from .pair import recording_in
+from .session import Session
+from .switchboard import Order, Switchboard
+
+
+def reconcile(board: Switchboard, recordings: Iterable[Recording], snapshot: ev.Snapshot) -> list[Order]:
+    """Orders that bring the switchboard in step with the PBX.
+
+    `recordings`: every journalled recording of this PBX in state decided or capturing.
+    """
+    board.lines.adopt(snapshot)
+    orders: list[Order] = []
+    for recording in recordings:
+        session = Session(recording, board.world)
+        orders += board.resumed(session, session.resume(snapshot))
+    followed = {session.channel for session in board.sessions.values()}
+    for channel in snapshot.channels:
+        if channel.id not in followed:
+            orders += _unknown(board, channel, snapshot)
+    return orders
+
+
+def _unknown(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> list[Order]:
+    owner = recording_in(channel.id)
+    if channel.technology == "Snoop":
+        orphan = channel.id in snapshot.gated and owner not in board.sessions
+        return [Order(channel.id, DropChannel(channel.id))] if orphan else []
+    if channel.id in snapshot.gated and channel.app == "Stasis":
+        arguments = tuple(channel.app_data.split(",")[1:])
+        return board.handle(ev.GateEntered(snapshot.at, channel, arguments))
+    facts = _facts_of_late(board, channel, snapshot)
+    refused = snapshot.results.get(channel.id) == "refused"
+    if facts is None or refused or board.was_decided(channel.id):
+        return []
+    return board.decide_late(channel, facts)
+
+
+def _facts_of_late(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> CallFacts | None:
+    """The call that a channel found on the PBX belongs to, where that can be told for sure."""
+    trunk = board.judge.trunk_of(channel.endpoint)
+    dialled_leg = channel.app == "AppDial"
+    if trunk is not None and not dialled_leg:
+        return board.inbound(snapshot.at, channel, trunk)
+    if trunk is not None:
+        return CallFacts(
+            caller=channel.connected,
+            callee=channel.caller,
+            direction=Direction.OUTBOUND,
+            at=snapshot.at,
+            trunk=trunk,
+            trunk_number=channel.connected.number or None,
+        )
+    return None

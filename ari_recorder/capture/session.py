@@ -1,0 +1,355 @@
+"""One recorded call, pure: `handle(event) -> commands`. No clock, no network, no file.
+
+The session follows the outside party's channel for as long as that channel lives, through hold and
+transfers. `Microphone` keeps the snoops on it, `Gate` plays the announcement; the session knows the call.
+Its whole memory is the ledger's recording, so it can be rebuilt from the journal after a crash or a lost
+connection (`capture/reconcile.py`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..model.call import Direction
+from ..model.recording import Chosen, Recording, Start, State
+from . import events as ev
+from .commands import Command, DropChannel, Finish, Play, PollRtp, ReadChannel, StopRecord
+from .gate import Gate, Played
+from .ledger import Ledger, Surroundings
+from .microphone import Microphone
+from .pair import NATIVE_FORMAT
+
+CHANNEL_FUNCTIONS = (
+    NATIVE_FORMAT,
+    "CHANNEL(linkedid)",
+    "CHANNEL(rtp,secure,audio)",
+    "CHANNEL(pjsip,call-id)",
+)
+FINISH_PATIENCE = 5.0
+"""Seconds that files may take to close after the channel is gone; usual is 20 ms."""
+ANNOUNCE_PATIENCE = 1.0
+"""Seconds that a waiting caller's announcement waits for the microphones; usual is 30 ms."""
+
+
+class Session:
+    """The pure core of one recording."""
+
+    def __init__(self, recording: Recording, world: Surroundings) -> None:
+        self.ledger = Ledger(recording, world)
+        self.microphone = Microphone(self.ledger)
+        self.gate = Gate(self.ledger)
+        self.done = False
+        self.members: tuple[str, ...] = ()
+        """Channels now bridged with the followed one."""
+        self._ended = False
+        self._verdict: State | None = None
+        self._heard: str | None = None
+        """The channel whose audio the followed party hears."""
+
+    @property
+    def recording(self) -> Recording:
+        return self.ledger.recording
+
+    @property
+    def channel(self) -> str:
+        return self.recording.call.channel
+
+    # -- orders from the switchboard ---------------------------------------------------------------------
+
+    def begin(self) -> list[Command]:
+        """The first orders: the journal, then the microphones."""
+        commands: list[Command] = [self.ledger.save()]
+        if self.recording.setting.start is not Start.AFTER_ANNOUNCEMENT:
+            commands += self.microphone.take("start")
+        return [*commands, ReadChannel(self.channel, CHANNEL_FUNCTIONS), self.poll_later()]
+
+    def enter_gate(self, at: datetime) -> list[Command]:
+        """The call waits in Stasis: announce, then let it go; without announcement at once."""
+        self.gate.holds_call = True
+        if not self.gate.due:
+            return self.gate.let_go("recording")
+        if self.microphone.started and not self.microphone.rolling:
+            return [self.ledger.wake("announce", ANNOUNCE_PATIENCE)]
+        return self._announce(at)
+
+    def rechosen(self, chosen: Chosen) -> list[Command]:
+        """The dialplan asked for another setting than the one that matched at first."""
+        self.ledger.change(setting=chosen)
+        return [self.ledger.save()]
+
+    def refuse(self, at: datetime, reason: str) -> list[Command]:
+        """The call is not to be recorded after all: what was captured is discarded."""
+        return [*self.gate.let_go("refused"), *self._conclude(State.REFUSED, reason), *self._settle(at)]
+
+    def poll_later(self) -> Command:
+        return self.ledger.wake("poll", self.ledger.world.random.uniform(0.8, 1.2))
+
+    def resume(self, snapshot: ev.Snapshot) -> list[Command]:
+        """Go on after the recorder was away: the journal says what was, the snapshot what is."""
+        self.ledger.note(snapshot.at, "away", "the recorder was not connected until now")
+        segments = self.recording.segments
+        names = {leg.name for leg in (segments[-1].remote, segments[-1].local)} if segments else set()
+        if names and names <= snapshot.live_recordings:
+            self.microphone.found_rolling(self.channel)
+        if not any(channel.id == self.channel for channel in snapshot.channels):
+            return self._ended_meanwhile(snapshot.at)
+        return [
+            *self._members_meanwhile(snapshot),
+            *self._microphone_again(snapshot.at),
+            *self._at_gate(snapshot),
+        ]
+
+    # -- events ------------------------------------------------------------------------------------------
+
+    def handle(self, event: ev.Event) -> list[Command]:
+        """Whatever happened, in the order in which it happened; returns what is to be done."""
+        if self.done:
+            return []
+        if self.microphone.concerns(event):
+            commands = self.microphone.handle(event)
+            if self.microphone.rolling and self.gate.due and not self.gate.playing:
+                commands += self._announce(event.at)
+        elif isinstance(event, ev.Woke):
+            commands = self._woke(event)
+        else:
+            commands = self._happened(event)
+        return [*commands, *self._settle(event.at)]
+
+    def _happened(self, event: ev.Event) -> list[Command]:
+        match event:
+            case ev.BridgeEntered() | ev.BridgeLeft():
+                return self._bridged(event)
+            case ev.Held() | ev.Unheld():
+                return self._hold(event)
+            case ev.BlindTransferred() | ev.AttendedTransferred():
+                return self._transferred(event)
+            case ev.PlaybackStarted(at=at) if self.gate.playing:
+                self.gate.began(at)
+            case ev.PlaybackFinished(at=at, failed=failed):
+                return self._played(at, heard=not failed)
+            case ev.CommandFailed(at=at, command=Play()):
+                return self._played(at, heard=False)
+            case ev.CommandFailed(sentence=sentence):
+                return self.microphone.command_failed(sentence)
+            case _:
+                return self._of_channel(event)
+        return []
+
+    def _of_channel(self, event: ev.Event) -> list[Command]:
+        match event:
+            case ev.Dialled(status="ANSWER", at=at, peer=peer):
+                return self._answered(at, peer)
+            case ev.ChannelRead(channel=self.channel):
+                return self._read(event)
+            case ev.ChannelChanged(channel=channel) if channel.id == self.channel:
+                up = channel.state == "Up"
+                return [ReadChannel(self.channel, CHANNEL_FUNCTIONS)] if up else []
+            case ev.GateLeft(channel=channel) if channel.id == self.channel:
+                self.gate.holds_call = False
+            case ev.ChannelGone(channel=channel) if channel.id == self.channel:
+                return self._gone(event)
+        return []
+
+    def _read(self, event: ev.ChannelRead) -> list[Command]:
+        call = self.recording.call
+        secure = event.values.get("CHANNEL(rtp,secure,audio)")
+        self.ledger.change_call(
+            linkedid=event.values.get("CHANNEL(linkedid)") or call.linkedid,
+            sip_call_id=event.values.get("CHANNEL(pjsip,call-id)") or call.sip_call_id,
+            encrypted=call.encrypted if not secure else secure == "1",
+        )
+        return self._codec(event.formats[0], event.at) if len(event.formats) == 1 else []
+
+    def _codec(self, codec: str, at: datetime) -> list[Command]:
+        """The one codec that is final now: compare it with what is being recorded."""
+        known = self.recording.call.codec
+        if known not in (None, codec):
+            self.ledger.note(at, "codec", f"{known} → {codec}")
+        self.ledger.change_call(codec=codec)
+        if self.microphone.is_on(codec):
+            return [self.ledger.save()] if known != codec else []
+        return self.microphone.retake("codec", at, f"the codec turned out to be {codec}")
+
+    def _answered(self, at: datetime, peer: ev.Channel | None) -> list[Command]:
+        commands: list[Command] = []
+        if self.recording.call.answered_at is None:
+            if self.gate.compulsory and not self.gate.heard:
+                return self.refuse(at, "not-announced")
+            self.ledger.change_call(answered_at=at)
+            outbound = self.recording.call.direction is Direction.OUTBOUND
+            if not outbound and peer is not None and peer.caller.number:
+                self.ledger.change_call(callee=peer.caller)
+            commands = [ReadChannel(self.channel, CHANNEL_FUNCTIONS), self.ledger.save()]
+        self._heard = peer.id if peer is not None else None
+        return [*commands, *self._new_source(at, "the other party answered")]
+
+    def _bridged(self, event: ev.BridgeEntered | ev.BridgeLeft) -> list[Command]:
+        left = isinstance(event, ev.BridgeLeft) and event.channel.id == self.channel
+        others = () if left else tuple(m for m in event.members if m != self.channel)
+        joined = [m for m in others if m not in self.members]
+        self.members = others
+        channels = self.ledger.world.channels
+        for member in joined:
+            self.ledger.note(event.at, "party", _presented(channels.get(member), member))
+        if not joined:
+            return []
+        if self.recording.call.answered_at is None:
+            return self._answered(event.at, channels.get(joined[0]))
+        known, self._heard = self._heard, joined[0]
+        changed = [] if known in joined else self._new_source(event.at, "another party joined")
+        return [self.ledger.save(), *changed]
+
+    def _hold(self, event: ev.Held | ev.Unheld) -> list[Command]:
+        what = "hold" if isinstance(event, ev.Held) else "unhold"
+        self.ledger.note(event.at, what, f"by {event.channel.name}")
+        return [self.ledger.save(), *self._new_source(event.at, what)]
+
+    def _transferred(self, event: ev.BlindTransferred | ev.AttendedTransferred) -> list[Command]:
+        blind = isinstance(event, ev.BlindTransferred)
+        to = event.exten if isinstance(event, ev.BlindTransferred) else event.target or "?"
+        kind = "blind" if blind else "attended"
+        self.ledger.note(event.at, "transfer", f"{kind}, by {event.channel.name}, to {to}")
+        return [self.ledger.save()]
+
+    def _new_source(self, at: datetime, what: str) -> list[Command]:
+        """On a build that loses frames when the source changes, a fresh pair is the remedy."""
+        if not self.ledger.world.reorders_lost:
+            return []
+        return self.microphone.retake("source", at, f"remedy for Asterisk's translator: {what}")
+
+    # -- announcement ------------------------------------------------------------------------------------
+
+    def _announce(self, at: datetime) -> list[Command]:
+        return self.gate.announce(at) or self._unannounced(at, "the prompt is not installed on the PBX")
+
+    def _played(self, at: datetime, *, heard: bool) -> list[Command]:
+        if not self.gate.playing:
+            return []
+        if self.gate.ended(at, heard=heard and self.gate.holds_call) is Played.FAILED:
+            return self._unannounced(at, "it was not played to its end")
+        return [*self._start_late(), self.ledger.save(), *self.gate.let_go("recording")]
+
+    def _unannounced(self, at: datetime, why: str) -> list[Command]:
+        self.ledger.note(at, "announcement-failed", why)
+        if self.gate.compulsory:
+            return self.refuse(at, "announcement-failed")
+        return [*self._start_late(), *self.gate.let_go("recording")]
+
+    def _start_late(self) -> list[Command]:
+        return [] if self.microphone.started or self._ended else self.microphone.take("start")
+
+    # -- timers ------------------------------------------------------------------------------------------
+
+    def _woke(self, event: ev.Woke) -> list[Command]:
+        what = event.token.partition(".")[2]
+        if what == "poll":
+            return self._poll()
+        if what == "finish":
+            self.microphone.give_up()
+            return []
+        if what == "announce":
+            return self._announce(event.at) if self.gate.due and not self.gate.playing else []
+        return self.microphone.woke(what, event.at)
+
+    def _poll(self) -> list[Command]:
+        if self._ended or self._verdict is not None:
+            return []
+        poll = PollRtp(self.recording.id, (self.channel, *self.members))
+        return [poll, ReadChannel(self.channel, (NATIVE_FORMAT,)), self.poll_later()]
+
+    # -- after the recorder was away ---------------------------------------------------------------------
+
+    def _ended_meanwhile(self, at: datetime) -> list[Command]:
+        self._ended = True
+        self.microphone.channel_ended()
+        return [self.ledger.save(), self.ledger.wake("finish", FINISH_PATIENCE), *self._settle(at)]
+
+    def _members_meanwhile(self, snapshot: ev.Snapshot) -> list[Command]:
+        bridged = (m for m in snapshot.bridges.values() if self.channel in m)
+        self.members = tuple(m for members in bridged for m in members if m != self.channel)
+        if self.members and self.recording.call.answered_at is None:
+            first = self.recording.segments[0].remote if self.recording.segments else None
+            since = (first.started_at or first.asked_at) if first is not None else None
+            self.ledger.note(snapshot.at, "answered", "while the recorder was away: kept from the beginning")
+            self.ledger.change_call(answered_at=since or snapshot.at)
+        return [self.ledger.save(), ReadChannel(self.channel, CHANNEL_FUNCTIONS), self.poll_later()]
+
+    def _microphone_again(self, at: datetime) -> list[Command]:
+        waits = self.recording.setting.start is Start.AFTER_ANNOUNCEMENT and not self.recording.segments
+        if self.microphone.rolling or (waits and not self.gate.heard and self.recording.setting.announcement):
+            return []
+        lost = self.recording.segments[-1:]
+        for segment in lost:
+            self.ledger.note(
+                at, "gap", f"segment {segment.number} no longer recorded when the recorder came back"
+            )
+        drop = [DropChannel(leg.snoop) for segment in lost for leg in (segment.remote, segment.local)]
+        stop = [StopRecord(leg.name) for segment in lost for leg in (segment.remote, segment.local)]
+        return [*stop, *drop, *self.microphone.take("resumed" if lost else "start")]
+
+    def _at_gate(self, snapshot: ev.Snapshot) -> list[Command]:
+        if self.channel not in snapshot.gated:
+            return []
+        if self.gate.playing:
+            self.gate.ended(snapshot.at, heard=False)
+        return self.enter_gate(snapshot.at)
+
+    # -- the end -----------------------------------------------------------------------------------------
+
+    def _gone(self, event: ev.ChannelGone) -> list[Command]:
+        self._ended = True
+        self.gate.holds_call = False
+        self.microphone.channel_ended()
+        self.ledger.change_call(ended_at=event.at)
+        self.ledger.note(event.at, "ended", f"{event.cause} {event.cause_text}".strip())
+        return [self.ledger.save(), self.ledger.wake("finish", FINISH_PATIENCE)]
+
+    def _conclude(self, verdict: State, reason: str) -> list[Command]:
+        self._verdict = verdict
+        self.ledger.change(reason=reason)
+        result = "failed" if verdict is State.FAILED else "refused"
+        closing = self.microphone.switch_off()
+        return [*closing, *self.gate.let_go(result), self.ledger.wake("finish", FINISH_PATIENCE)]
+
+    def _settle(self, at: datetime) -> list[Command]:
+        """Finish when all that was waited for has come."""
+        if self.done:
+            return []
+        commands: list[Command] = []
+        if self.microphone.exhausted and self._verdict is None and not self._ended:
+            commands = self._conclude(State.FAILED, "Asterisk could not keep up a recording")
+        if (self._ended or self._verdict is not None) and self.microphone.silent:
+            commands += self._finish(at)
+        return commands
+
+    def _finish(self, at: datetime) -> list[Command]:
+        self.done = True
+        begun = tuple(s for s in self.recording.segments if s.remote.asked_at or s.local.asked_at)
+        self.ledger.change(segments=begun)
+        state, reason = self._outcome(captured=bool(begun))
+        if self.recording.call.ended_at is None and not self._was_away:
+            self.ledger.change_call(ended_at=at)
+        self.ledger.recording = self.recording.moved(state, reason=reason)
+        return [*self.gate.let_go("failed"), self.ledger.save(), Finish(self.recording)]
+
+    def _outcome(self, *, captured: bool) -> tuple[State, str | None]:
+        if self._verdict is State.REFUSED:
+            return State.REFUSED, self.recording.reason
+        start = self.recording.setting.start
+        unanswered = self.recording.call.answered_at is None and not self._was_away
+        if unanswered and (start is Start.ANSWER or not captured):
+            return State.REFUSED, "not-answered"
+        if not captured:
+            return State.FAILED, self.recording.reason or "Asterisk gave no audio before the call ended"
+        return State.CAPTURED, None
+
+    @property
+    def _was_away(self) -> bool:
+        """The recorder missed part of the call: it cannot know that nobody answered."""
+        return any(note.what == "away" for note in self.recording.notes)
+
+
+def _presented(channel: ev.Channel | None, channel_id: str) -> str:
+    if channel is None:
+        return channel_id
+    return " ".join(part for part in (channel.name, channel.caller.number, channel.caller.name) if part)

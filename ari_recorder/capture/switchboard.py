@@ -1,0 +1,311 @@
+"""Sees every channel of one PBX, asks the rules once for each call, and leads events to their sessions.
+
+Pure: `handle(event)` returns orders, each with the worker that must carry it out. How calls are recognised:
+
+- inbound: a channel of a trunk's endpoint created in state `Ring` (it calls us);
+- outbound: a dialled leg on a trunk's endpoint; internal: a dialled leg of an ordinary endpoint, called by
+  another ordinary endpoint. Legs called on behalf of a call that is followed already belong to that call,
+  also through `Local/` channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from ..model.call import CallFacts, Decision, Direction, Party, Wish
+from ..model.delivery import Delivery
+from ..model.recording import Call, Chosen, Recording, State
+from . import events as ev
+from .commands import Command, LetGo, Refuse
+from .gate import result_variables
+from .ledger import Surroundings
+from .lines import Lines
+from .pair import recording_in
+from .session import Session
+
+
+class Judge(Protocol):
+    """The rules, as the switchboard needs them."""
+
+    def trunk_of(self, endpoint: str) -> str | None:
+        """The trunk's name when the endpoint (`PJSIP/…`) belongs to one."""
+
+    def decide(self, facts: CallFacts) -> Decision: ...
+
+    def chosen(self, decision: Decision, facts: CallFacts) -> Chosen: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command and the worker (a recording's or a channel's id) in whose order it stands."""
+
+    worker: str
+    command: Command
+
+
+def wish_of(arguments: tuple[str, ...]) -> Wish:
+    """`Stasis(ari-recorder,force,setting=Sales,direction=inbound)`; unknown words are ignored."""
+    wish = Wish()
+    for argument in arguments:
+        key, _, value = argument.strip().partition("=")
+        if key == "force":
+            wish = replace(wish, force=True)
+        elif key == "forbid":
+            wish = replace(wish, forbid=True)
+        elif key == "setting" and value:
+            wish = replace(wish, setting=value)
+        elif key == "direction" and value in set(Direction):
+            wish = replace(wish, direction=Direction(value))
+    return wish
+
+
+class Switchboard:
+    """All calls of one PBX."""
+
+    def __init__(
+        self, pbx: str, judge: Judge, new_id: Callable[[datetime], str], world: Surroundings
+    ) -> None:
+        self.pbx = pbx
+        self.judge = judge
+        self.lines = Lines()
+        self.world = replace(world, channels=self.lines.channels)
+        self.sessions: dict[str, Session] = {}
+        """Running recordings, by recording id."""
+        self._new_id = new_id
+        self._wishes: dict[str, Wish] = {}
+        self._decided: dict[str, CallFacts] = {}
+
+    def handle(self, event: ev.Event) -> list[Order]:
+        """Whatever the PBX, a timer or a command's result says."""
+        self.lines.see(event)
+        orders = self._about_calls(event)
+        for session in self._concerned(event):
+            orders += self._ordered(session, session.handle(event))
+        if isinstance(event, ev.ChannelGone):
+            self._forget(event.channel.id)
+        return orders
+
+    # -- which sessions an event is for -----------------------------------------------------------------
+
+    def _concerned(self, event: ev.Event) -> list[Session]:
+        match event:
+            case ev.SnoopReady(snoop=name) | ev.SnoopGone(snoop=name) | ev.RecordingEvent(name=name):
+                return self._named(recording_in(name))
+            case ev.PlaybackStarted(playback=name) | ev.PlaybackFinished(playback=name):
+                return self._named(recording_in(name))
+            case ev.Woke(token=token):
+                return self._named(recording_in(token))
+            case ev.CommandFailed(command=command):
+                return self._named(_recording_of(command)) or self._following({_channel_of(command)})
+            case ev.ChannelRead(channel=channel):
+                return self._named(recording_in(channel)) or self._following({channel})
+            case ev.Dialled(peer=peer, caller=caller):
+                return self._following({peer.id, *self.lines.callers_of(peer.id), *_ids(caller)})
+            case ev.BridgeEntered(members=members) | ev.BridgeLeft(members=members):
+                return self._following({*members, event.channel.id})
+            case ev.BlindTransferred(transferee=transferee) | ev.AttendedTransferred(transferee=transferee):
+                transferer = event.channel.id
+                return self._following({transferee or "", transferer, *self.lines.bridged_with(transferer)})
+            case ev.ChannelEvent(channel=channel):
+                return self._following({channel.id, *self.lines.bridged_with(channel.id)})
+        return []
+
+    def _named(self, recording: str | None) -> list[Session]:
+        session = self.sessions.get(recording or "")
+        return [session] if session is not None else []
+
+    def _following(self, channels: set[str]) -> list[Session]:
+        return [s for s in self.sessions.values() if s.channel in channels]
+
+    # -- new calls ------------------------------------------------------------------------------------------
+
+    def _about_calls(self, event: ev.Event) -> list[Order]:
+        match event:
+            case ev.ChannelCreated(at=at, channel=channel):
+                return self._calls_us(at, channel)
+            case ev.Dialled(at=at, status="", peer=peer, caller=caller) if caller is not None:
+                return self._called(at, caller, peer, event.dialstring)
+            case ev.GateEntered(at=at, channel=channel, arguments=arguments):
+                return self._at_gate(at, channel, wish_of(arguments))
+        return []
+
+    def decide_late(self, channel: ev.Channel, facts: CallFacts) -> list[Order]:
+        """A call that began while nobody listened (`capture/reconcile.py`)."""
+        orders = self._decide(channel, facts)
+        for session in self._following({channel.id}):
+            session.ledger.note(facts.at, "away", "the call began while the recorder was away")
+        return orders
+
+    def was_decided(self, channel: str) -> bool:
+        return channel in self._decided
+
+    def _calls_us(self, at: datetime, channel: ev.Channel) -> list[Order]:
+        trunk = self.judge.trunk_of(channel.endpoint)
+        if trunk is None or channel.state != "Ring" or channel.id in self._decided:
+            return []
+        return self._decide(channel, self.inbound(at, channel, trunk))
+
+    def _called(self, at: datetime, caller: ev.Channel, peer: ev.Channel, dialstring: str) -> list[Order]:
+        if self._spoken_for(caller.id) or peer.technology == "Local":
+            return []
+        origin = self.lines.origin(caller.id) or caller
+        trunk = self.judge.trunk_of(peer.endpoint)
+        wish = self._wishes.get(origin.id, Wish())
+        if trunk is not None:
+            return self._decide(peer, self._outbound(at, origin, peer, trunk, dialstring, wish))
+        if origin.technology == "Local" or origin.id in self._decided:
+            return []
+        number = origin.exten or peer.caller.number or dialstring
+        facts = CallFacts(
+            caller=origin.caller,
+            callee=Party(number, peer.caller.name),
+            direction=wish.direction or Direction.INTERNAL,
+            at=at,
+            user=origin.endpoint,
+            wish=wish,
+        )
+        return self._decide(origin, facts)
+
+    def _spoken_for(self, caller: str) -> bool:
+        """A leg called for a call whose trunk channel was decided upon already is no call of its own."""
+        origin = self.lines.origin(caller)
+        ids = {caller, *(_ids(origin))}
+        if self._following({*ids, *self.lines.bridged_with(caller)}):
+            return True
+        return any(self._decided[i].direction is Direction.INBOUND for i in ids & self._decided.keys())
+
+    @staticmethod
+    def inbound(at: datetime, channel: ev.Channel, trunk: str) -> CallFacts:
+        """The facts of a call that comes in through a trunk."""
+        return CallFacts(
+            caller=channel.caller,
+            callee=Party(channel.exten),
+            direction=Direction.INBOUND,
+            at=at,
+            trunk=trunk,
+            trunk_number=channel.exten,
+        )
+
+    def _outbound(
+        self, at: datetime, origin: ev.Channel, peer: ev.Channel, trunk: str, dialstring: str, wish: Wish
+    ) -> CallFacts:
+        dialled = dialstring.partition("@")[0].rpartition("/")[2]
+        if not any(c.isdigit() for c in dialled):
+            dialled = origin.exten
+        return CallFacts(
+            caller=origin.caller,
+            callee=Party(dialled or origin.exten, peer.caller.name),
+            direction=wish.direction or Direction.OUTBOUND,
+            at=at,
+            trunk=trunk,
+            trunk_number=peer.connected.number or None,
+            user=origin.endpoint,
+            wish=wish,
+        )
+
+    def _decide(self, channel: ev.Channel, facts: CallFacts) -> list[Order]:
+        self._decided[channel.id] = facts
+        decision = self.judge.decide(facts)
+        if not decision.record:
+            return [Order(channel.id, Refuse(channel.id, decision.reason, decision.because))]
+        session = self._open(channel, facts, self.judge.chosen(decision, facts))
+        return self._ordered(session, session.begin())
+
+    def _open(self, channel: ev.Channel, facts: CallFacts, chosen: Chosen) -> Session:
+        recording = Recording(
+            id=self._new_id(facts.at),
+            state=State.DECIDED,
+            decided_at=facts.at,
+            call=Call(
+                pbx=self.pbx,
+                channel=channel.id,
+                direction=facts.direction,
+                caller=facts.caller,
+                callee=facts.callee,
+                linkedid=channel.linkedid,
+                channel_name=channel.name,
+                trunk=facts.trunk,
+                trunk_number=facts.trunk_number,
+                created_at=channel.created_at or facts.at,
+                sip_call_id=channel.protocol_id or None,
+            ),
+            setting=chosen,
+            deliveries=tuple(Delivery(target) for target in chosen.targets),
+        )
+        session = Session(recording, self.world)
+        self.sessions[recording.id] = session
+        return session
+
+    # -- the gate -----------------------------------------------------------------------------------------
+
+    def _at_gate(self, at: datetime, channel: ev.Channel, wish: Wish) -> list[Order]:
+        facts = self._decided.get(channel.id)
+        trunk = self.judge.trunk_of(channel.endpoint)
+        if facts is None and trunk is not None:
+            facts = self.inbound(at, channel, trunk)
+        if facts is None:
+            self._wishes[channel.id] = wish
+            return [Order(channel.id, LetGo(channel.id, result_variables("noted", None)))]
+        facts = replace(facts, wish=wish, direction=wish.direction or facts.direction)
+        known = self._decided.get(channel.id)
+        self._decided[channel.id] = facts
+        return self._judged_at_gate(at, channel, facts, logged=known == facts)
+
+    def _judged_at_gate(
+        self, at: datetime, channel: ev.Channel, facts: CallFacts, *, logged: bool
+    ) -> list[Order]:
+        decision = self.judge.decide(facts)
+        session = next(iter(self._following({channel.id})), None)
+        if not decision.record:
+            refused = self._refused_at_gate(at, session, decision.reason)
+            log = Refuse(channel.id, decision.reason, decision.because)
+            go = LetGo(channel.id, result_variables("refused", None))
+            return [*refused, *(Order(channel.id, c) for c in (log, go) if not (logged and c is log))]
+        chosen = self.judge.chosen(decision, facts)
+        if session is None:
+            session = self._open(channel, facts, chosen)
+            commands = [*session.begin(), *session.enter_gate(at)]
+        else:
+            again = session.rechosen(chosen) if chosen != session.recording.setting else []
+            commands = [*again, *session.enter_gate(at)]
+        return self._ordered(session, commands)
+
+    def _refused_at_gate(self, at: datetime, session: Session | None, reason: str) -> list[Order]:
+        return self._ordered(session, session.refuse(at, reason)) if session is not None else []
+
+    # -- housekeeping ---------------------------------------------------------------------------------------
+
+    def resumed(self, session: Session, commands: list[Command]) -> list[Order]:
+        """Take a rebuilt session in."""
+        self.sessions[session.recording.id] = session
+        return self._ordered(session, commands)
+
+    def _ordered(self, session: Session, commands: list[Command]) -> list[Order]:
+        if session.done:
+            self.sessions.pop(session.recording.id, None)
+        return [Order(session.recording.id, command) for command in commands]
+
+    def _forget(self, channel: str) -> None:
+        self._wishes.pop(channel, None)
+        self._decided.pop(channel, None)
+        self.lines.forget(channel)
+
+
+def _ids(channel: ev.Channel | None) -> set[str]:
+    return {channel.id} if channel is not None else set()
+
+
+def _recording_of(command: Command) -> str | None:
+    for key in ("name", "snoop", "playback"):
+        value = getattr(command, key, None)
+        if isinstance(value, str) and (found := recording_in(value)):
+            return found
+    return None
+
+
+def _channel_of(command: Command) -> str:
+    value = getattr(command, "channel", "")
+    return value if isinstance(value, str) else ""
