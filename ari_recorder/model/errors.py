@@ -47,6 +47,8 @@ CODES: dict[str, tuple[Blame, str]] = {
     "evidence.missing": (Blame.EVIDENCE, "A sealed file or a link of the chain is missing."),
     "evidence.link": (Blame.EVIDENCE, "A link of the chain does not fit the one before it."),
     "evidence.certificate": (Blame.EVIDENCE, "The certificate is missing or not the expected one."),
+    "evidence.extra": (Blame.EVIDENCE, "A file or copy lies among sealed files and does not belong there."),
+    "evidence.unreadable": (Blame.EVIDENCE, "A file cannot be read and therefore proves nothing."),
     "spool.unusable": (Blame.US, "The spool folder cannot be read or written."),
     "spool.in-use": (Blame.US, "Another recorder works in this spool folder."),
     "spool.damaged": (Blame.US, "The journal of a recording cannot be read."),
@@ -62,7 +64,10 @@ CODES: dict[str, tuple[Blame, str]] = {
     "target.missing": (Blame.TARGET, "A file, or the folder that holds everything, is not there."),
     "target.fault": (Blame.US, "A delivery failed for a reason that the recorder does not know."),
     "lab.missing": (Blame.CONFIGURATION, "Something that the demo or the tests need is missing."),
-    "lab.failed": (Blame.US, "Something in the laboratory (engine, image, PBX, server) failed or took too long."),
+    "lab.failed": (
+        Blame.US,
+        "Something in the laboratory (engine, image, PBX, server) failed or took too long.",
+    ),
 }
 
 
