@@ -178,7 +178,7 @@ class Pbx:
 
     def _create(self) -> None:
         tag = images.ensure(self.engine, self.image, progress=self.progress)
-        self._ports = Ports()
+        self._ports = Ports(RTP_PORTS + 100)
         self.sip_port, self.http_port, self.ami_port = (self._ports.one() for _ in range(3))
         self.rtp_ports = self._ports.range(RTP_PORTS)
         self.ari_password, self.ami_password = secrets.token_hex(16), secrets.token_hex(16)
@@ -218,8 +218,8 @@ class Pbx:
             (etc / file).write_text(content, encoding="utf-8")
         shipped = etc / "ari-recorder"
         shipped.mkdir(exist_ok=True)
-        for file in sorted((root() / "asterisk_conf").glob("*.conf")):
-            shutil.copyfile(file, shipped / file.name)
+        for original in sorted((root() / "asterisk_conf").glob("*.conf")):
+            shutil.copyfile(original, shipped / original.name)
         (shipped / "ari-recorder_password.conf").write_text(
             f"password_format = plain\npassword = {self.ari_password}\n", encoding="ascii"
         )

@@ -53,6 +53,12 @@ class Process:
         """Still running. A process of another namespace or another boot is not this one's to judge: alive."""
         return self.space != _space() or Process.of(self.pid) == self
 
+    @property
+    def gone(self) -> bool:
+        """Ended, and its parent has taken notice."""
+        fields = _stat(self.pid)
+        return fields is None or int(fields[19]) != self.started
+
     def children(self) -> tuple[Process, ...]:
         """Its direct children, at this moment."""
         numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
