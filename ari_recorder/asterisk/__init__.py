@@ -1,0 +1,1 @@
+"""The only room that knows Asterisk's wire formats: ARI in, the vocabulary of `capture` out."""

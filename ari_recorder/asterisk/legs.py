@@ -1,0 +1,135 @@
+"""Fetches finished legs out of Asterisk's recording folder, and clears them away once they are sealed.
+
+Asterisk closes a file before it says RecordingFinished, but does not fsync it (ASTERISK.md, "Files"): the
+copy in the spool is fsynced before anything is deleted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ..model.call import Side
+from ..model.errors import PermanentError, TransientError
+from ..model.recording import Leg, Recording, Segment
+from .orders import FORMATS
+
+LegFile = Callable[[int, Side], str]
+"""Segment number and side → the leg's file name in the spool."""
+
+
+def path_of(leg: Leg, rate: int, recordings: Path) -> Path:
+    """Where Asterisk wrote the leg; the extension is the format's name."""
+    return recordings / f"{leg.name}.{FORMATS[rate]}"
+
+
+def collect(recording: Recording, recordings: Path, destination: Path, name_of: LegFile) -> Recording:
+    """Copy every leg into the spool, durably; the recording with the legs' sizes.
+
+    A leg that Asterisk never wrote is stated in `Leg.error`. Idempotent: a leg copied whole is not copied
+    again. TransientError `capture.no-legs` while Asterisk's folder cannot be reached, PermanentError when
+    it can and holds no leg at all; TransientError `spool.full`.
+    """
+    destination.mkdir(mode=0o700, exist_ok=True)
+    segments = tuple(_collected(s, recordings, destination, name_of) for s in recording.segments)
+    if not any(leg.bytes for s in segments for leg in (s.remote, s.local)):
+        _explain_nothing(recordings)
+    recording = replace(recording, segments=segments)
+    if recording.call.ended_at is None:
+        recording = replace(recording, call=replace(recording.call, ended_at=_end(segments)))
+    return recording
+
+
+def discard(recording: Recording, recordings: Path) -> None:
+    """Delete the legs on Asterisk's side. What is gone already, or may not be deleted, does not matter."""
+    folders = set()
+    for segment in recording.segments:
+        for leg in (segment.remote, segment.local):
+            if segment.rate in FORMATS:
+                path = path_of(leg, segment.rate, recordings)
+                folders.add(path.parent)
+                with suppress(OSError):
+                    path.unlink()
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _collected(segment: Segment, recordings: Path, destination: Path, name_of: LegFile) -> Segment:
+    for side in Side:
+        leg = segment.leg(side)
+        copy = destination / name_of(segment.number, side)
+        segment = segment.with_leg(side, _fetched(leg, segment.rate, recordings, copy))
+    return segment
+
+
+def _fetched(leg: Leg, rate: int, recordings: Path, copy: Path) -> Leg:
+    if leg.bytes is not None and copy.exists() and copy.stat().st_size == leg.bytes:
+        return leg
+    if rate not in FORMATS:
+        return replace(leg, error=leg.error or "its recording never began")
+    source = path_of(leg, rate, recordings)
+    try:
+        size = _copy(source, copy)
+    except FileNotFoundError:
+        return replace(leg, error=leg.error or "Asterisk left no file")
+    except PermissionError as error:
+        raise TransientError(
+            "capture.no-legs",
+            f"The recorded leg {source} may not be read.",
+            remedy="Let the recorder's user read Asterisk's recording folder (for example by its group).",
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise TransientError(
+                "spool.full", f"No space is left for {copy}.", remedy="Free space on the spool's disk."
+            ) from error
+        raise TransientError("capture.no-legs", f"{source} cannot be copied: {error.strerror}.") from error
+    return replace(leg, bytes=size)
+
+
+def _copy(source: Path, copy: Path) -> int:
+    part = copy.with_name(copy.name + ".part")
+    with source.open("rb") as reader, part.open("wb") as writer:
+        shutil.copyfileobj(reader, writer, 1 << 20)
+        writer.flush()
+        os.fsync(writer.fileno())
+        size = writer.tell()
+    part.replace(copy)
+    descriptor = os.open(copy.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return size
+
+
+def _explain_nothing(recordings: Path) -> None:
+    if not recordings.is_dir():
+        raise TransientError(
+            "capture.no-legs",
+            f"Asterisk's recording folder {recordings} is not there.",
+            remedy='Mount it, or correct "recordings" in the configuration; the recording waits for it.',
+        )
+    raise PermanentError(
+        "capture.no-legs",
+        f"Asterisk left no audio of this call in {recordings}.",
+        remedy='Check that "recordings" is the folder Asterisk writes to, and that nothing else empties it.',
+    )
+
+
+def _end(segments: tuple[Segment, ...]) -> datetime | None:
+    """When the audio ends: stands for the call's end where nobody saw it."""
+    ends = [
+        begun + timedelta(seconds=(leg.bytes or 0) / 2 / segment.rate)
+        for segment in segments
+        for leg in (segment.remote, segment.local)
+        if segment.rate and (begun := leg.started_at or leg.asked_at)
+    ]
+    return max(ends, default=None)

@@ -1,0 +1,69 @@
+"""What a PBX holds at this moment, read after a (re)connect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from ..capture.events import Snapshot
+from .ari.client import AriClient
+from .ari.events import is_snoop
+from .ari.transport import RefusedError
+
+RUNNING = frozenset({"queued", "recording", "paused"})
+
+RESULT = "ARI_RECORDER_RESULT"
+"""The channel variable in which the gate leaves what became of a call (`capture.gate`)."""
+
+
+async def read_snapshot(client: AriClient, application: str, wanted: Iterable[str] = ()) -> Snapshot:
+    """Channels, bridges, the application's channels, and which of the `wanted` recordings run.
+
+    ARI has no list of running recordings: the caller names those it believes to be running. `at` is
+    Asterisk's clock before the first question. Raises what `Transport.request` raises.
+    """
+    at = (await client.asterisk.ping()).at
+    names = tuple(dict.fromkeys(wanted))
+    channels = await client.channels.list()
+    followable = [channel.id for channel in channels if not is_snoop(channel)]
+    bridges, gated, running, results = await asyncio.gather(
+        client.bridges.list(),
+        _gated(client, application),
+        asyncio.gather(*(_runs(client, name) for name in names)),
+        asyncio.gather(*(_result(client, channel) for channel in followable)),
+    )
+    return Snapshot(
+        at=at,
+        channels=tuple(channels),
+        bridges={bridge.id: bridge.channels for bridge in bridges},
+        live_recordings=frozenset(name for name, runs in zip(names, running, strict=True) if runs),
+        gated=gated,
+        results={channel: said for channel, said in zip(followable, results, strict=True) if said},
+    )
+
+
+async def _gated(client: AriClient, application: str) -> frozenset[str]:
+    # The application survives its WebSocket as long as it holds channels [measured, 16 and 22].
+    try:
+        return frozenset((await client.applications.get(application)).channel_ids)
+    except RefusedError as error:
+        if error.code != "ari.not-found":
+            raise
+        return frozenset()
+
+
+async def _runs(client: AriClient, name: str) -> bool:
+    try:
+        return (await client.recordings.get_live(name)).state in RUNNING
+    except RefusedError as error:
+        if error.code != "ari.not-found":
+            raise
+        return False
+
+
+async def _result(client: AriClient, channel: str) -> str:
+    """ "" where the variable is not set, or the channel has gone meanwhile."""
+    try:
+        return await client.channels.get_variable(channel, RESULT)
+    except RefusedError:
+        return ""
