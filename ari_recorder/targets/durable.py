@@ -1,0 +1,112 @@
+"""Writes that survive a power cut, and the named moments at which the tests cut it.
+
+Lives below the spool because the folder target needs the same care as the journal.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+FAULT_POINTS: dict[str, str] = {
+    "write.begin": "before the temporary file of an atomic write is made",
+    "write.synced": "the temporary file is on the disk, the old content still stands",
+    "write.renamed": "the new content stands under its name, the folder is not synced",
+    "write.done": "the new content is durable",
+    "create.made": "a new recording's folder is whole but still has its temporary name",
+    "create.renamed": "a new recording's folder has its name, the spool is not synced",
+    "remove.begin": "before a recording's folder is moved to the trash",
+    "remove.renamed": "it is in the trash",
+    "remove.done": "the trash is emptied",
+    "delivery.begin": "before anything of a recording is sent to a target",
+    "delivery.folder": "the folder in the target is chosen and journalled",
+    "delivery.file": "a file is confirmed by the target, not yet journalled",
+    "delivery.confirmed": "all files are confirmed, not yet journalled",
+    "delivery.journalled": "the delivery is journalled",
+    "delivery.complete": "every target has confirmed, the local copy still stands",
+    "local.opened": "the part file of a folder target is open and empty",
+    "local.chunk": "some of the part file is written",
+    "local.synced": "the part file is whole and synced",
+    "local.checked": "the part file was read back",
+    "local.linked": "the file has its final name, and its part name too",
+    "local.unlinked": "the file has its final name only, the folder is not synced",
+}
+"""Every fault point, in the package's order, with the moment it stands for."""
+
+FAULT_VARIABLE = "ARI_RECORDER_FAULT"
+
+
+def _nothing(_name: str) -> None:
+    """In the field, a fault point is nothing."""
+
+
+def _killer(setting: str) -> Callable[[str], None]:
+    """A hook that kills this process (SIGKILL) when point `name[:n]` is reached for the nth time."""
+    wanted, _, count = setting.partition(":")
+    if wanted not in FAULT_POINTS:
+        raise ValueError(f"{FAULT_VARIABLE} names {wanted!r}, which is not a fault point")
+    left = int(count or 1)
+
+    def hook(name: str) -> None:
+        nonlocal left
+        if name == wanted:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return hook
+
+
+hook: Callable[[str], None] = (
+    _killer(os.environ[FAULT_VARIABLE]) if FAULT_VARIABLE in os.environ else _nothing
+)
+"""Called at each fault point with its name. Tests exchange it; `ARI_RECORDER_FAULT` makes it deadly."""
+
+
+def fault_point(name: str) -> None:
+    """A moment at which the process may die and nothing may be lost; `name` is a key of FAULT_POINTS."""
+    hook(name)
+
+
+def fsync_folder(path: Path) -> None:
+    """Make the names in a folder durable: a rename or a new file is not, until its folder is synced."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename within one file system and make it durable in the folder of the new name."""
+    source.rename(target)
+    fsync_folder(target.parent)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte: `os.write` may write less."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` by `data`: after a crash there is the old content or the new, never a mixture.
+
+    Only one writer at a time may work on a path. Raises OSError; the old content then still stands.
+    """
+    fault_point("write.begin")
+    temporary = path.with_name(f".{path.name}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    fault_point("write.synced")
+    temporary.rename(path)
+    fault_point("write.renamed")
+    fsync_folder(path.parent)
+    fault_point("write.done")

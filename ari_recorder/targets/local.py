@@ -1,0 +1,221 @@
+"""A folder on this machine, or one that is mounted here."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat as modes
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from ..config import targets as config
+from ..model.delivery import Receipt
+from ..model.errors import PermanentError, RecorderError, TransientError
+from .base import (
+    Confirms,
+    Properties,
+    Stat,
+    adopted,
+    checked,
+    chunks,
+    digest,
+    mismatch,
+    open_source,
+    part_name,
+    receipt,
+)
+from .durable import fault_point, fsync_folder, write_all
+
+FILE_MODE = 0o640
+FOLDER_MODE = 0o750
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP}
+_UNFIT = {
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EFBIG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.EILSEQ,
+}
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+
+
+class LocalTarget:
+    """Stores below `folder`. Synced to the disk before anything is confirmed.
+
+    A folder on a network mount that hangs holds the calling thread; nothing in user space can end that.
+    """
+
+    properties = Properties(atomic_rename=True, server_side_hash=False, confirms=Confirms.READ_BACK)
+
+    def __init__(self, settings: config.LocalTarget) -> None:
+        self.name: str = settings.name
+        self.path_template: str = settings.path
+        self._root = Path(settings.folder)
+
+    def prepare(self) -> None:
+        with self._classified(PurePosixPath(".")):
+            self._root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+
+    def put(self, source: Path, path: PurePosixPath, *, sha256: str, size: int) -> Receipt:
+        path = checked(path)
+        part = self._root / path.parent / part_name(path.name, sha256)
+        with self._classified(path):
+            self._make_folders(path.parent)
+            if found := adopted(self, path, sha256=sha256, size=size):
+                part.unlink(missing_ok=True)
+                self._sync(path)
+                return found
+            with open_source(source, sha256=sha256, size=size) as stream:
+                _fill(part, stream, size)
+            fault_point("local.synced")
+            self._check(part, path, sha256=sha256, size=size)
+            fault_point("local.checked")
+            if not self._publish(part, self._root / path):
+                return self.put(source, path, sha256=sha256, size=size)
+            self._sync(path)
+        return receipt(path, sha256=sha256, size=size)
+
+    def stat(self, path: PurePosixPath) -> Stat | None:
+        with self._classified(path):
+            self._demand_root()
+            try:
+                found = (self._root / checked(path)).lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        changed = datetime.fromtimestamp(found.st_mtime, UTC)
+        return Stat(bytes=found.st_size, modified_at=changed, regular=modes.S_ISREG(found.st_mode))
+
+    def open(self, path: PurePosixPath) -> BinaryIO:
+        with self._classified(path):
+            self._demand_root()
+            try:
+                return (self._root / checked(path)).open("rb")
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise PermanentError(
+                    "target.missing", f'There is no file {path} in target "{self.name}".'
+                ) from error
+
+    def delete(self, path: PurePosixPath) -> bool:
+        with self._classified(path):
+            self._demand_root()
+            try:
+                (self._root / checked(path)).unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            fsync_folder((self._root / path).parent)
+        return True
+
+    def close(self) -> None:
+        """Nothing is kept open between calls."""
+
+    def _demand_root(self) -> None:
+        if not self._root.is_dir():
+            raise PermanentError(
+                "target.missing",
+                f'The folder {self._root} of target "{self.name}" does not exist.',
+                remedy="Create it, or mount the share that belongs there.",
+            )
+
+    def _make_folders(self, relative: PurePosixPath) -> None:
+        self._demand_root()
+        place = self._root
+        for part in relative.parts:
+            place = place / part
+            with suppress(FileExistsError):
+                place.mkdir(mode=FOLDER_MODE)
+
+    def _check(self, part: Path, path: PurePosixPath, *, sha256: str, size: int) -> None:
+        with part.open("rb") as stream:
+            # Asks the disk, not the memory that the bytes were just written to.
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            if digest(stream) == (sha256, size):
+                return
+        part.unlink(missing_ok=True)
+        raise mismatch(self.name, path)
+
+    def _publish(self, part: Path, final: Path) -> bool:
+        """Give the final name without overwriting; False when another writer was faster."""
+        try:
+            os.link(part, final, follow_symlinks=False)
+        except (FileExistsError, FileNotFoundError):
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return _renamed(part, final)
+        fault_point("local.linked")
+        part.unlink(missing_ok=True)
+        fault_point("local.unlinked")
+        return True
+
+    def _sync(self, path: PurePosixPath) -> None:
+        """Make every name from the file up to the root durable, also those that were there before."""
+        for parent in path.parents:
+            fsync_folder(self._root / parent)
+
+    @contextmanager
+    def _classified(self, path: PurePosixPath) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._explained(error, path) from error
+
+    def _explained(self, error: OSError, path: PurePosixPath) -> RecorderError:
+        why = error.strerror or str(error)
+        where = f'in {self._root} (target "{self.name}")'
+        if error.errno in _FULL:
+            return PermanentError(
+                "target.full",
+                f"No space is left {where}.",
+                remedy="Free space, or enlarge the disk or quota.",
+            )
+        if error.errno in _DENIED:
+            return PermanentError(
+                "target.denied",
+                f"{path} cannot be used {where}: {why}.",
+                remedy="Give the recorder's user the right to read and write there.",
+            )
+        if error.errno == errno.ENOENT:
+            return TransientError("target.torn", f"{path} was taken away {where} while it was at work on.")
+        if error.errno in _UNFIT:
+            return PermanentError(
+                "target.denied",
+                f"{path} cannot stand {where}: {why}.",
+                remedy="Choose another folder or path template for the target.",
+            )
+        return TransientError("target.unreachable", f"{path} cannot be reached {where}: {why}.")
+
+
+def _fill(part: Path, stream: BinaryIO, size: int) -> None:
+    """Write the part file over whatever an earlier attempt left of it, and sync it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(part, flags, FILE_MODE)
+    try:
+        fault_point("local.opened")
+        for chunk in chunks(stream):
+            write_all(descriptor, chunk)
+            fault_point("local.chunk")
+        if os.fstat(descriptor).st_size > size:
+            os.ftruncate(descriptor, size)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _renamed(part: Path, final: Path) -> bool:
+    """For file systems without hard links (FAT, many network mounts): look, then rename."""
+    if os.path.lexists(final):
+        return False
+    try:
+        part.rename(final)
+    except FileNotFoundError:
+        return False
+    fault_point("local.unlinked")
+    return True
