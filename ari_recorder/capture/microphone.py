@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from . import events as ev
-from .commands import Command
+from .commands import Command, Record, TakeSnoop
 from .ledger import Ledger
 from .pair import Pair, Phase, segment_of
 
@@ -140,10 +140,12 @@ class Microphone:
             return [*commands, self._ledger.save(), self._ledger.wake("orphan", ORPHAN_PATIENCE)]
         return [*commands, *self._take_next()]
 
-    def command_failed(self, sentence: str) -> list[Command]:
-        if self.pair is None or self.pair.phase not in (Phase.SNOOPING, Phase.STARTING):
+    def command_failed(self, event: ev.CommandFailed) -> list[Command]:
+        """An order about the current pair was refused: it is taken anew before long."""
+        ours = isinstance(event.command, TakeSnoop | Record) and event.command.snoop
+        if self.pair is None or not ours or ours not in self.pair:
             return []
-        self.pair.fail(sentence)
+        self.pair.fail(event.sentence)
         return [self._soon()]
 
     def woke(self, what: str, at: datetime) -> list[Command]:

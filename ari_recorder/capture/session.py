@@ -66,6 +66,8 @@ class Session:
     def enter_gate(self, at: datetime) -> list[Command]:
         """The call waits in Stasis: announce, then let it go; without announcement at once."""
         self.gate.holds_call = True
+        if self.gate.playing:
+            return []
         if not self.gate.due:
             return self.gate.let_go("recording")
         if self.microphone.started and not self.microphone.rolling:
@@ -129,8 +131,8 @@ class Session:
                 return self._played(at, heard=not failed)
             case ev.CommandFailed(at=at, command=Play()):
                 return self._played(at, heard=False)
-            case ev.CommandFailed(sentence=sentence):
-                return self.microphone.command_failed(sentence)
+            case ev.CommandFailed():
+                return self.microphone.command_failed(event)
             case _:
                 return self._of_channel(event)
         return []

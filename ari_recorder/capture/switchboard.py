@@ -74,6 +74,7 @@ class Switchboard:
         self.world = replace(world, channels=self.lines.channels)
         self.sessions: dict[str, Session] = {}
         """Running recordings, by recording id."""
+        self.pbx_version: str | None = None
         self._new_id = new_id
         self._wishes: dict[str, Wish] = {}
         self._decided: dict[str, CallFacts] = {}
@@ -230,6 +231,7 @@ class Switchboard:
                 trunk=facts.trunk,
                 trunk_number=facts.trunk_number,
                 created_at=channel.created_at or facts.at,
+                pbx_version=self.pbx_version,
                 sip_call_id=channel.protocol_id or None,
             ),
             setting=chosen,

@@ -1,0 +1,77 @@
+"""READ FIRST: the steps of one recording, from the last sample of its call to the archive.
+
+    call event → decision → capture → assembly → seal → spool → delivery
+    asterisk/    rules/     capture/  audio/     evidence/ spool/ targets/
+
+Up to the end of the call, `runtime/pbx_link.py` leads events through `capture/`. From then on a recording is
+a folder in the spool whose state says which step is next. Every step may be repeated after a crash: it
+either finds its work done or does it again with the same result, and only then is the new state journalled.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .asterisk.legs import collect, discard
+from .audio.assembly import assemble
+from .audio.legs import leg_file
+from .evidence.chain import Chain
+from .evidence.keys import Keys
+from .evidence.seal import seal
+from .model.errors import ConfigError
+from .model.recording import Recording, State
+from .spool.folders import RecordingFolder
+from .targets.paths import base_name
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Blocking: run it in a thread."""
+
+    keys: Keys
+    chain: Chain
+    recordings: Mapping[str, Path]
+    """Each PBX's recording folder, as the recorder sees it."""
+
+    def advance(self, folder: RecordingFolder) -> Recording:
+        """Take a recording as far as it goes by itself: captured → assembled → sealed."""
+        recording = folder.load()
+        while step := self._steps.get(recording.state):
+            recording = step(recording, folder)
+            folder.save(recording)
+        return recording
+
+    def _asterisk_folder(self, recording: Recording) -> Path:
+        pbx = recording.call.pbx
+        if pbx not in self.recordings:
+            raise ConfigError(
+                "config.reference",
+                f'The recording belongs to the PBX "{pbx}", which is no longer configured.',
+                remedy=f"Put [pbx.{pbx}] back until its recordings are done.",
+            )
+        return self.recordings[pbx]
+
+    @property
+    def _steps(self) -> Mapping[State, Callable[[Recording, RecordingFolder], Recording]]:
+        return {State.CAPTURED: self._assemble, State.ASSEMBLED: self._seal}
+
+    def _assemble(self, recording: Recording, folder: RecordingFolder) -> Recording:
+        recording = collect(recording, self._asterisk_folder(recording), folder.legs, leg_file)
+        folder.save(recording)
+        assembled = assemble(recording, folder.legs, folder.path, base_name(recording))
+        return replace(recording, assembled=assembled).moved(State.ASSEMBLED)
+
+    def _seal(self, recording: Recording, folder: RecordingFolder) -> Recording:
+        name = base_name(recording)
+        sealed = seal(recording, folder.path, name, self.keys, self.chain, now=datetime.now(UTC))
+        discard(recording, self._asterisk_folder(recording))
+        shutil.rmtree(folder.legs, ignore_errors=True)
+        return replace(recording, sealed=sealed).moved(State.SEALED)
+
+    def discard(self, recording: Recording) -> None:
+        """A refused call leaves no audio behind."""
+        discard(recording, self._asterisk_folder(recording))

@@ -1,0 +1,100 @@
+"""Brings captured recordings through the pipeline, a few at a time, and hands them to delivery.
+
+Which failure means what: a transient one (disk full, Asterisk's folder not mounted) leaves the recording
+where it is and is tried again; any other ends in FAILED with its reason, the raw legs kept for a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from ..model.errors import IntegrityError, RecorderError, TransientError
+from ..model.recording import Recording, State
+from ..pipeline import Pipeline
+from ..spool.folders import RecordingFolder
+
+log = structlog.get_logger()
+
+AT_ONCE = 2
+"""Assemblies side by side: each keeps a core busy."""
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
+"""Seconds before a step that failed for the moment is tried again; doubling."""
+
+
+class Completion:
+    """All methods are called on the event loop; the pipeline blocks in threads."""
+
+    def __init__(self, pipeline: Pipeline, on_sealed: Callable[[RecordingFolder], None]) -> None:
+        self._pipeline = pipeline
+        self._on_sealed = on_sealed
+        self._queue: asyncio.Queue[RecordingFolder] = asyncio.Queue()
+        self._pauses: dict[str, float] = {}
+
+    def submit(self, folder: RecordingFolder) -> None:
+        """Take a recording whose call is over; harmless for one that needs nothing."""
+        self._queue.put_nowait(folder)
+
+    async def run(self) -> None:
+        """Until cancelled. A step under way is finished in its thread and journalled all the same."""
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(AT_ONCE):
+                tasks.create_task(self._work(), name=f"completion-{number}")
+
+    async def _work(self) -> None:
+        while True:
+            folder = await self._queue.get()
+            try:
+                await self._complete(folder)
+            except Exception:
+                log.exception(
+                    "A recording could not be completed", action="completion.defect", recording=folder.id
+                )
+                self._again_later(folder)
+
+    async def _complete(self, folder: RecordingFolder) -> None:
+        try:
+            recording = await asyncio.to_thread(self._advance, folder)
+        except TransientError as error:
+            pause = self._again_later(folder)
+            log.warning(
+                str(error), action="completion.waits", recording=folder.id, code=error.code, seconds=pause
+            )
+            return
+        except RecorderError as error:
+            await asyncio.to_thread(self._fail, folder, error)
+            log.error(str(error), action="completion.failed", recording=folder.id, code=error.code)
+            return
+        self._pauses.pop(folder.id, None)
+        if recording is not None and recording.state is State.SEALED:
+            link = recording.sealed.link.number if recording.sealed else None
+            log.info("Sealed", action="recording.sealed", recording=folder.id, link=link)
+            self._on_sealed(folder)
+
+    def _advance(self, folder: RecordingFolder) -> Recording | None:
+        recording = folder.load()
+        if recording.state is State.REFUSED:
+            self._pipeline.discard(recording)
+            folder.remove()
+            return None
+        return self._pipeline.advance(folder)
+
+    def _fail(self, folder: RecordingFolder, error: RecorderError) -> None:
+        if isinstance(error, IntegrityError):
+            # Sealed or half sealed: the state stays, so that nothing is ever sealed twice.
+            return
+        folder.update(
+            lambda now: (
+                now.moved(State.FAILED, reason=str(error))
+                if now.state in (State.CAPTURED, State.ASSEMBLED)
+                else now
+            )
+        )
+
+    def _again_later(self, folder: RecordingFolder) -> float:
+        pause = self._pauses.get(folder.id, FIRST_PAUSE)
+        self._pauses[folder.id] = min(pause * 2, LONGEST_PAUSE)
+        asyncio.get_running_loop().call_later(pause, self._queue.put_nowait, folder)
+        return pause

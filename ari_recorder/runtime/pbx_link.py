@@ -1,0 +1,182 @@
+"""One PBX: its events in, the switchboard's orders out, for ever.
+
+Everything that can happen to the calls of a PBX comes through one inbox, in order: Asterisk's events, the
+results of orders, timers. The switchboard answers each at once; only carrying out its orders takes time, and
+that happens in one ordered queue per recording.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+
+from ..asterisk.ari.client import AriClient
+from ..asterisk.ari.connection import AriConnection, Connected, Disconnected
+from ..asterisk.orders import Orders
+from ..capture import commands as cmd
+from ..capture import events as ev
+from ..capture.reconcile import reconcile
+from ..capture.switchboard import Order, Switchboard
+from ..model.errors import RecorderError
+from ..model.recording import Recording, State
+from .journal import Journal
+from .workers import Workers
+
+log = structlog.get_logger()
+
+RETRY_SAVE = 5.0
+"""Seconds after which a recording that could not be journalled at its end is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who else wants to know what happens on a PBX."""
+
+    finished: Callable[[Recording], None]
+    refused: Callable[[str, cmd.Refuse], None]
+    connected: Callable[[str, str | None], None]
+    """PBX and, when the connection is lost, why."""
+
+
+class PbxLink:
+    """Keeps one PBX's calls and recordings in step with its Asterisk."""
+
+    def __init__(
+        self,
+        board: Switchboard,
+        client: AriClient,
+        connection: AriConnection,
+        orders: Orders,
+        journal: Journal,
+        ears: Ears,
+    ) -> None:
+        self.board = board
+        self.client = client
+        self._connection = connection
+        self._orders = orders
+        self._journal = journal
+        self._ears = ears
+        self._inbox: asyncio.Queue[ev.Event | Connected | Disconnected] = asyncio.Queue()
+        self._timers: dict[str, list[asyncio.TimerHandle]] = {}
+        self._unfinished: dict[str, Recording] = {}
+        """Recordings whose calls run, as last journalled."""
+
+    def remember(self, recordings: Iterable[Recording]) -> None:
+        """What an earlier life left running; taken up at the first connection."""
+        self._unfinished.update((r.id, r) for r in recordings)
+
+    def live_names(self) -> list[str]:
+        """Names of the recordings that should be running now."""
+        last = (r.segments[-1] for r in self._unfinished.values() if r.segments)
+        return [leg.name for segment in last for leg in (segment.remote, segment.local)]
+
+    async def run(self) -> None:
+        """Until cancelled. Asterisk may come and go."""
+        async with asyncio.TaskGroup() as tasks, self._connection as connection:
+            workers = Workers(tasks, self._carry_out)
+            tasks.create_task(self._listen(connection), name=f"events-{self.board.pbx}")
+            while True:
+                await self._take(await self._inbox.get(), workers)
+
+    async def _listen(self, connection: AriConnection) -> None:
+        async for item in connection:
+            self._inbox.put_nowait(item)
+
+    async def _take(self, item: ev.Event | Connected | Disconnected, workers: Workers) -> None:
+        match item:
+            case Connected(snapshot=snapshot):
+                await self._reconcile(snapshot, workers)
+                self._ears.connected(self.board.pbx, None)
+            case Disconnected():
+                log.warning(str(item.error), action="pbx.lost", pbx=self.board.pbx, code=item.error.code)
+                self._ears.connected(self.board.pbx, str(item.error))
+            case _:
+                self._dispatch(self._answer(item), workers)
+
+    def _answer(self, event: ev.Event) -> list[Order]:
+        try:
+            return self.board.handle(event)
+        except Exception:
+            # A defect of ours in one call must not take the others with it.
+            kind = type(event).__name__
+            log.exception(
+                "An event could not be handled", action="event.defect", pbx=self.board.pbx, kind=kind
+            )
+            return []
+
+    async def _reconcile(self, snapshot: ev.Snapshot, workers: Workers) -> None:
+        # Orders of the lost connection fail by themselves; what they say of it is of no interest.
+        await workers.idle()
+        for recording in list(self._timers):
+            self._cancel_timers(recording)
+        self.board.sessions.clear()
+        self.board.pbx_version = await self._version()
+        orders = reconcile(self.board, list(self._unfinished.values()), snapshot)
+        log.info(
+            f"Connected to Asterisk {self.board.pbx_version}",
+            action="pbx.connected",
+            pbx=self.board.pbx,
+            channels=len(snapshot.channels),
+            recordings=len(self.board.sessions),
+        )
+        self._dispatch(orders, workers)
+
+    async def _version(self) -> str | None:
+        try:
+            return (await self.client.asterisk.info()).version
+        except RecorderError:
+            return self.board.pbx_version
+
+    def _dispatch(self, orders: list[Order], workers: Workers) -> None:
+        for order in orders:
+            if isinstance(order.command, cmd.Wake):
+                self._set_timer(order.worker, order.command)
+            elif isinstance(order.command, cmd.PollRtp):
+                workers.submit(f"{order.worker}/poll", order.command)  # a slow answer must hold up nothing
+            else:
+                workers.submit(order.worker, order.command)
+
+    async def _carry_out(self, worker: str, command: cmd.Command) -> None:
+        match command:
+            case cmd.Save(recording=recording):
+                self._unfinished[recording.id] = recording
+                await self._journal.save(recording)
+            case cmd.Finish(recording=recording):
+                await self._finish(recording)
+            case cmd.Refuse():
+                self._ears.refused(self.board.pbx, command)
+            case _:
+                for event in await self._orders.carry_out(command):
+                    self._inbox.put_nowait(event)
+
+    async def _finish(self, recording: Recording) -> None:
+        self._cancel_timers(recording.id)
+        while not await self._journal.save(recording):
+            await asyncio.sleep(RETRY_SAVE)
+        self._unfinished.pop(recording.id, None)
+        self._ears.finished(recording)
+
+    def _set_timer(self, worker: str, wake: cmd.Wake) -> None:
+        def due() -> None:
+            self._timers[worker].remove(handle)
+            self._inbox.put_nowait(ev.Woke(datetime.now(UTC), wake.token))
+
+        handle = asyncio.get_running_loop().call_later(wake.seconds, due)
+        self._timers.setdefault(worker, []).append(handle)
+
+    def _cancel_timers(self, worker: str) -> None:
+        for handle in self._timers.pop(worker, []):
+            handle.cancel()
+
+    def distrust_translator(self, lost: bool) -> None:
+        """The probe's verdict on Debian's defect; counts for calls from now on."""
+        self.board.world = replace(self.board.world, reorders_lost=lost)
+
+
+def unfinished(recording: Recording) -> bool:
+    """The call was running when the recording was last journalled."""
+    return recording.state in (State.DECIDED, State.CAPTURING)
