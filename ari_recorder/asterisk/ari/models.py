@@ -81,6 +81,7 @@ class Endpoint:
     technology: str
     resource: str
     state: str
+    channel_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ def endpoint(answer: object) -> Endpoint:
         technology=identifier(data, "technology"),
         resource=identifier(data, "resource"),
         state=text(data.get("state")),
+        channel_ids=texts(data.get("channel_ids")),
     )
 
 
