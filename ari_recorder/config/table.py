@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationInfo
 
 from ..model.errors import ConfigError
 
@@ -34,7 +35,17 @@ def _absolute(path: Path, info: ValidationInfo) -> Path:
 ResolvedPath = Annotated[Path, AfterValidator(_absolute)]
 """A path; a relative one is made relative to the folder of the file it stands in."""
 
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError(
+            "must be a name of at most 64 letters (a to z), digits, dots, dashes and underscores, "
+            "beginning with a letter or digit"
+        )
+    return text
+
+
+Word = Annotated[str, AfterValidator(_word)]
 """A name that is safe in a path, a log line and a dialplan."""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
+from .problems import suggestion
 from .table import ResolvedPath, Table, Word, secret_of
 
 TEMPLATE_WORDS: dict[str, str] = {
@@ -44,9 +44,9 @@ def _template(text: str) -> str:
         if found["dollar"] or word in TEMPLATE_WORDS:
             continue
         wrong = (word or found["wrong"] or "").strip("{}")
-        near = difflib.get_close_matches(wrong, TEMPLATE_WORDS, 1, 0.5)
-        hint = f'did you mean "${near[0]}"?' if near else f"known are {', '.join(TEMPLATE_WORDS)}"
-        raise ValueError(f'holds "${wrong}", which is not known; {hint}')
+        raise ValueError(
+            f'holds "${wrong}", which is not known; {suggestion(wrong, TEMPLATE_WORDS, "known are")}'
+        )
     if any(ord(character) < 32 or character in "\\\x7f" for character in text):
         raise ValueError("must not hold a backslash or a control character")
     if PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts:
@@ -62,6 +62,18 @@ def _remote_folder(text: str) -> str:
     if not text or any(ord(character) < 32 for character in text):
         raise ValueError("must be a folder's path without control characters")
     return text
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:%\[\]-]{1,255}", text) or text.startswith("-"):
+        raise ValueError("must be a host name or an IP address")
+    return text
+
+
+def _fingerprint(text: str) -> str:
+    if not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}=?", text):
+        raise ValueError('must be "SHA256:" and 43 characters, as "ssh-keygen -l" prints it')
+    return text.removesuffix("=")
 
 
 class LocalTarget(Table):
@@ -84,7 +96,7 @@ class SftpTarget(Table):
     """Says that the target is an SFTP server."""
     name: Word
     """How settings and messages call the target."""
-    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:%\-\[\]]{1,255}$")]
+    host: Annotated[str, AfterValidator(_host)]
     """Host name or IP address."""
     port: Annotated[int, Field(strict=True, ge=1, le=65535)] = 22
     """TCP port."""
@@ -100,7 +112,7 @@ class SftpTarget(Table):
     """Passphrase of `key_file`."""
     known_hosts: ResolvedPath | None = None
     """File in OpenSSH's `known_hosts` format that holds the server's host key."""
-    fingerprint: Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?$")] | None = None
+    fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
     """The host key's fingerprint as `ssh-keygen -l` prints it, instead of `known_hosts`."""
     folder: Annotated[str, StringConstraints(max_length=1000), AfterValidator(_remote_folder)] = "."
     """Folder on the server; it must exist. A relative path counts from the login's home folder."""
