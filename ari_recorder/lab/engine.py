@@ -60,21 +60,14 @@ class Engine:
 
     def start(self) -> Self:
         """Find an engine or start one; ConfigError `lab.missing` when neither is possible."""
-        if self._answers():
-            # Also an engine that was there before may be one an earlier run started.
-            self._join()
-            return self
-        why = debian.obstacle()
-        if why is not None:
-            raise ConfigError(
-                "lab.missing",
-                f"No Docker engine answers, and none can be installed and started because {why}.",
-                remedy="Start Docker and let this user use it, or run as root on Debian.",
-            )
+        # Joined before asking: an engine that answers now may be about to be stopped by its last user.
         self._join()
-        with self._one_starts():
-            if not self._answers():
-                self._launch()
+        try:
+            if not self.answering:
+                self._start_one()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
@@ -101,7 +94,9 @@ class Engine:
     def _host(self) -> list[str]:
         return ["--host", f"unix://{self.daemon.socket}"] if self.daemon else []
 
-    def _answers(self) -> bool:
+    @property
+    def answering(self) -> bool:
+        """A Docker engine answers this user."""
         if find("docker") is None:
             return False
         with contextlib.suppress(TransientError):
@@ -128,6 +123,18 @@ class Engine:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    def _start_one(self) -> None:
+        why = debian.obstacle()
+        if why is not None:
+            raise ConfigError(
+                "lab.missing",
+                f"No Docker engine answers, and none can be installed and started because {why}.",
+                remedy="Start Docker and let this user use it, or run as root on Debian.",
+            )
+        with self._one_starts():
+            if not self.answering:
+                self._launch()
+
     def _launch(self) -> None:
         debian.ensure({"dockerd": "docker.io"}, progress=self.progress)
         debian.ensure({"docker": "docker-cli"}, progress=self.progress)
@@ -152,11 +159,11 @@ class Engine:
 
     def _await(self, process: subprocess.Popen[bytes], log: Path) -> None:
         def answers_or_gone() -> bool:
-            return self._answers() or process.poll() is not None
+            return self.answering or process.poll() is not None
 
         try:
             wait_until("an answer of dockerd", answers_or_gone, limit=90, every=0.2)
-        except TransientError:
+        except BaseException:
             self._end_ours()
             raise
         if process.poll() is not None:

@@ -1,0 +1,68 @@
+"""The real servers the tests use: each started once, when a test first asks for it, and gone at the end.
+
+A test that needs one is never skipped: without an engine it fails with the sentence of the RecorderError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ari_recorder.lab.engine import Engine
+from ari_recorder.lab.pbx import Pbx, sweep
+from ari_recorder.lab.progress import spoken
+from ari_recorder.lab.runfolder import RunFolder
+from ari_recorder.lab.sftpd import SftpServer
+
+_SERVERS = {"engine", "pbx22", "pbx22_debian", "pbx16"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses an Asterisk is marked `engine`, so that `-m "not engine"` is the quick half."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _SERVERS.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session")
+def run_folder() -> Iterator[Path]:
+    """This run's own folder, removed at the end."""
+    with RunFolder() as folder:
+        yield folder.path
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    with Engine(progress=spoken) as found:
+        sweep(found)
+        yield found
+
+
+@pytest.fixture(scope="session")
+def pbx22(engine: Engine, run_folder: Path) -> Iterator[Pbx]:
+    """Asterisk 22 as upstream releases it."""
+    with Pbx(engine, run_folder / "pbx22", "asterisk22", progress=spoken) as pbx:
+        yield pbx
+
+
+@pytest.fixture(scope="session")
+def pbx22_debian(engine: Engine, run_folder: Path) -> Iterator[Pbx]:
+    """Asterisk 22 as Debian ships it, with the defect of its opus_plc patch."""
+    with Pbx(engine, run_folder / "pbx22-debian", "asterisk22-debian", progress=spoken) as pbx:
+        yield pbx
+
+
+@pytest.fixture(scope="session")
+def pbx16(engine: Engine, run_folder: Path) -> Iterator[Pbx]:
+    """Asterisk 16, the oldest release that is tested."""
+    with Pbx(engine, run_folder / "pbx16", "asterisk16", progress=spoken) as pbx:
+        yield pbx
+
+
+@pytest.fixture
+def sftp_server(tmp_path: Path) -> Iterator[SftpServer]:
+    """A fresh OpenSSH server on an empty folder."""
+    with SftpServer(tmp_path / "sftp") as server:
+        yield server
