@@ -67,6 +67,8 @@ class Dialog:
         self.updates: list[Message] = []
         """Their re-INVITEs and UPDATEs, in order."""
         self.payload: Payload | None = None
+        self.pause = 0.0
+        """Seconds between the call's coming up and our first packet."""
         self.watch = Watch()
         self.failure: BaseException | None = None
         self._begun: ClientTransaction | None = None
@@ -185,7 +187,7 @@ class Dialog:
             return
         payload = self.payload or noise(f"{self.phone.name}/{self.call_id}", self.codec)
         self.stream.payload = frames(payload)
-        self.phone.pacer.begin(self.stream)
+        self.phone.pacer.begin(self.stream, self.pause)
 
     # Their requests ----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
+from .message import Headers
 from .pacer import Pacer
 from .phone import Phone
 from .rtp import HOST
@@ -45,12 +46,14 @@ class Exchange:
         codecs: tuple[Codec, ...] = CODECS,
         register: bool = False,
         peer: Address | None = None,
+        headers: Headers | None = None,
     ) -> Phone:
         """A phone at 127.0.0.1 on `port` (0: any free one).
 
         `register`: announce it to the exchange at once. `peer`: whom it talks to instead of the exchange.
+        `headers` go into each of its REGISTERs and INVITEs (a trunk of the laboratory names itself so).
         """
-        phone = Phone(name, peer or self.peer, self.pacer, codecs)
+        phone = Phone(name, peer or self.peer, self.pacer, codecs, headers or [])
         await phone.wire.open(HOST, port)
         self.phones.append(phone)
         if register:

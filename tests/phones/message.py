@@ -6,6 +6,7 @@ Header values are `str` decoded as UTF-8 with surrogateescape, so that any byte 
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -122,6 +123,12 @@ def address(value: str) -> str:
     unquoted = re.sub(r'"(?:[^"\\]|\\.)*"', "", value, flags=re.DOTALL)
     found = re.search(r"<([^>]*)>", unquoted)
     return found.group(1) if found else unquoted.partition(";")[0].strip()
+
+
+def user(value: str) -> str:
+    """The user part of the address in a header, unescaped: the number that a call claims to come from."""
+    before, at, _ = address(value).removeprefix("sip:").rpartition("@")
+    return urllib.parse.unquote(before, errors="surrogateescape") if at else ""
 
 
 def escape(user: str) -> str:

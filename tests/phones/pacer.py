@@ -57,9 +57,10 @@ class Pacer:
         """Receive for this stream from now on."""
         self._order(lambda: self._register(stream))
 
-    def begin(self, stream: Stream) -> None:
-        """Start to send; the stream's payload and remote address are known by now."""
-        self._order(lambda: self._begin(stream))
+    def begin(self, stream: Stream, after: float = 0) -> None:
+        """Start to send, `after` seconds from now; the stream's payload and remote address are known."""
+        moment = time.monotonic_ns() + round(after * 1e9)
+        self._order(lambda: self._begin(stream, moment))
 
     def pause(self, stream: Stream) -> None:
         self._order(lambda: setattr(stream, "paused", True))
@@ -90,8 +91,8 @@ class Pacer:
         stream.close()
         stream.watch.tell()
 
-    def _begin(self, stream: Stream) -> None:
-        stream.started = -(-time.monotonic_ns() // _GRID) * _GRID
+    def _begin(self, stream: Stream, moment: int) -> None:
+        stream.started = -(-moment // _GRID) * _GRID
         self._plan(stream)
 
     def _resume(self, stream: Stream) -> None:

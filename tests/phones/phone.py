@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable
 
 from .call import Call
 from .dialog import ALLOW, WAIT, CallState
 from .errors import RejectedError
-from .message import Headers, Identity, Message, escape, request
+from .message import Headers, Identity, Message, escape, request, user
 from .pacer import Pacer
 from .payload import Payload
 from .rtp import Numbers, Stream
-from .sdp import CODECS, PCMA, Codec
+from .sdp import PCMA, Codec
 from .transport import Address, Wire
 from .watch import Watch
 from .weather import Happening, Weather
@@ -21,10 +22,13 @@ from .weather import Happening, Weather
 class Phone:
     """Made by `Exchange.phone`. `name` is the user part of its address, and of From unless told otherwise."""
 
-    def __init__(self, name: str, peer: Address, pacer: Pacer, codecs: tuple[Codec, ...] = CODECS) -> None:
+    def __init__(
+        self, name: str, peer: Address, pacer: Pacer, codecs: tuple[Codec, ...], headers: Headers
+    ) -> None:
         self.name = name
         self.pacer = pacer
         self.codecs = codecs
+        self.headers = headers
         self.wire = Wire(peer, self)
         self.calls: dict[str, Call] = {}
         self._rung: list[Call] = []
@@ -45,6 +49,7 @@ class Phone:
         headers: Headers = [self.wire.via(), ("Max-Forwards", "70"), ("To", who)]
         headers += [("From", f"{who};tag={secrets.token_hex(6)}"), ("Call-ID", secrets.token_hex(12))]
         headers += [("CSeq", "1 REGISTER"), ("Contact", self.contact), ("Expires", str(expires))]
+        headers += self.headers
         final = await self.wire.transact(request("REGISTER", f"sip:{host}:{port}", headers), timeout)
         if final.status != 200:
             raise RejectedError(f"phone {self.name} could not register: {final.reason}", final.status)
@@ -73,21 +78,29 @@ class Phone:
         call.target = f"sip:{escape(number)}@{host}:{port}"
         call.remote = f"<{call.target}>"
         call.payload = payload
-        call.place(early, headers or [])
+        call.place(early, [*self.headers, *(headers or [])])
         return call
 
     async def ring(
         self,
         timeout: float = WAIT,
         *,
+        caller: str | None = None,
         weather: Iterable[Happening] = (),
         numbers: Numbers | None = None,
     ) -> Call:
-        """Wait for the next incoming call that nobody has taken yet."""
-        await self._watch.until(
-            lambda: bool(self._rung), lambda: f"phone {self.name} did not ring within {timeout:g} s", timeout
-        )
-        call = self._rung.pop(0)
+        """Wait for the next incoming call (from the number `caller`, where given) not yet taken."""
+
+        def next_one() -> Call | None:
+            return next((call for call in self._rung if caller in (None, user(call.remote))), None)
+
+        def sorry() -> str:
+            return f"phone {self.name} did not ring within {timeout:g} s"
+
+        deadline = time.monotonic() + timeout
+        while (call := next_one()) is None:  # another waiter may have been quicker
+            await self._watch.until(lambda: next_one() is not None, sorry, deadline - time.monotonic())
+        self._rung.remove(call)
         call.stream.weather = Weather(weather)
         call.stream.numbers = numbers or Numbers(ssrc=secrets.randbits(32))
         return call
