@@ -1,0 +1,28 @@
+"""From a target's settings to the target: the only place that knows every kind.
+
+A new kind: one file here that keeps the contract of `base.py`, its settings in `config/targets.py`, one line
+below, and the conformance suite (`docs/howto/add-a-target.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..config import targets as config
+from .base import Target
+from .local import LocalTarget
+from .sftp import SftpTarget
+
+
+def make_target(settings: config.Target) -> Target:
+    """The target that these settings describe. Connects nowhere yet."""
+    match settings:
+        case config.LocalTarget():
+            return LocalTarget(settings)
+        case config.SftpTarget():
+            return SftpTarget(settings)
+
+
+def make_targets(settings: Iterable[config.Target]) -> dict[str, Target]:
+    """All targets of a policy by name."""
+    return {one.name: make_target(one) for one in settings}

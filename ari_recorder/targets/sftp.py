@@ -1,0 +1,296 @@
+"""A folder on an SFTP server, OpenSSH or another. `ssh.py` logs in, `sftp_session.py` speaks the protocol."""
+
+from __future__ import annotations
+
+import errno
+import stat as modes
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+
+from ..config import targets as config
+from ..model.delivery import Receipt
+from ..model.errors import PermanentError, RecorderError, TransientError
+from .base import (
+    Confirms,
+    Properties,
+    Stat,
+    adopted,
+    checked,
+    digest,
+    mismatch,
+    open_source,
+    part_name,
+    receipt,
+)
+from .sftp_session import WIRE_ERRORS, Session
+from .ssh import Login
+
+IDLE = 60.0
+"""Seconds after which an unused connection is not trusted any more: something on the way may have cut it."""
+
+FOLDER_MODE = 0o750
+
+SPARE_BYTES = 1024 * 1024
+"""A server with less free space than this is full."""
+
+
+class SftpTarget:
+    """Stores below `folder` on the server; each thread that is at work has a connection of its own.
+
+    The final name is given by SFTP's plain rename, which must not overwrite (draft-ietf-secsh-filexfer-02,
+    6.5; OpenSSH makes a hard link and is free of races). `posix-rename@openssh.com`, which overwrites, serves
+    only where the plain one fails although the name is free. Where the server knows `fsync@openssh.com`, a
+    file is on its disk before it is confirmed; whether the name is too, is up to the server's file system.
+    """
+
+    properties = Properties(atomic_rename=True, server_side_hash=False, confirms=Confirms.READ_BACK)
+
+    def __init__(self, settings: config.SftpTarget) -> None:
+        self.name: str = settings.name
+        self.path_template: str = settings.path
+        self._settings = settings
+        self._root = PurePosixPath(settings.folder)
+        self._login = Login(settings)
+        self._idle: list[Session] = []
+        self._all: set[Session] = set()
+        self._guard = threading.Lock()
+        self._closed = False
+
+    def prepare(self) -> None:
+        with self._session(PurePosixPath(".")) as session:
+            for place in (*reversed(self._root.parents), self._root):
+                if not _is_folder(session, place):
+                    session.sftp.mkdir(str(place), FOLDER_MODE)
+
+    def put(self, source: Path, path: PurePosixPath, *, sha256: str, size: int) -> Receipt:
+        path = checked(path)
+        final = self._root / path
+        part = final.with_name(part_name(path.name, sha256))
+        if found := adopted(self, path, sha256=sha256, size=size):
+            self._drop(part)
+            return found
+        with open_source(source, sha256=sha256, size=size) as stream, self._session(path, size) as session:
+            self._upload(session, stream, path, part, size)
+            with session.reader(str(part), partial(self._explained, session, path), _nothing) as stored:
+                whole = digest(stored) == (sha256, size)
+            if not whole:
+                session.sftp.remove(str(part))
+                raise mismatch(self.name, path)
+            published = _published(session, part, final)
+        if not published:  # another writer was faster: adopt what it made, or find the conflict
+            return self.put(source, path, sha256=sha256, size=size)
+        return receipt(path, sha256=sha256, size=size)
+
+    def stat(self, path: PurePosixPath) -> Stat | None:
+        with self._session(path) as session:
+            found = _lstat(session, self._root / checked(path))
+        if found is None:
+            return None
+        changed = None if found.st_mtime is None else datetime.fromtimestamp(found.st_mtime, UTC)
+        return Stat(
+            bytes=found.st_size or 0,
+            modified_at=changed,
+            regular=modes.S_ISREG(found.st_mode or modes.S_IFREG),
+        )
+
+    def open(self, path: PurePosixPath) -> BinaryIO:
+        place = str(self._root / checked(path))
+        session = self._take()
+        explain = partial(self._explained, session, path)
+        try:
+            with session.connection.watchdog.armed():
+                return cast(BinaryIO, session.reader(place, explain, partial(self._give_back, session)))
+        except WIRE_ERRORS as error:
+            explained = explain(error)
+            self._discard(session)
+            if isinstance(error, OSError) and error.errno == errno.ENOENT:
+                text = f'There is no file {path} in target "{self.name}".'
+                raise PermanentError("target.missing", text) from error
+            raise explained from error
+
+    def delete(self, path: PurePosixPath) -> bool:
+        with self._session(path) as session:
+            try:
+                session.sftp.remove(str(self._root / checked(path)))
+            except FileNotFoundError:
+                return False
+        return True
+
+    def close(self) -> None:
+        with self._guard:
+            self._closed = True
+            sessions = tuple(self._all)
+            self._all.clear()
+            self._idle.clear()
+        for session in sessions:
+            session.close()
+
+    def _upload(
+        self, session: Session, stream: BinaryIO, path: PurePosixPath, part: PurePosixPath, size: int
+    ) -> None:
+        file = self._create(session, path.parent, str(part))
+        try:
+            session.write(file.handle, stream)
+            if (file.stat().st_size or 0) > size:
+                file.truncate(size)
+        finally:
+            file.close()
+
+    def _create(self, session: Session, relative: PurePosixPath, part: str) -> Any:
+        """Open the part file for writing; one that is there already is written over, never emptied."""
+        try:
+            return session.sftp.open(part, "wx")
+        except FileNotFoundError:
+            self._make_folders(session, relative)
+        except PermissionError:
+            raise
+        except OSError:
+            return session.sftp.open(part, "r+")
+        return session.sftp.open(part, "wx")
+
+    def _make_folders(self, session: Session, relative: PurePosixPath) -> None:
+        if not _is_folder(session, self._root):
+            raise PermanentError(
+                "target.missing",
+                f'The folder {self._root} of target "{self.name}" does not exist on {self._settings.host}.',
+                remedy="Create it there, or mount what belongs there.",
+            )
+        place = self._root
+        for part in relative.parts:
+            place = place / part
+            try:
+                session.sftp.mkdir(str(place), FOLDER_MODE)
+            except OSError:
+                if not _is_folder(session, place):
+                    raise
+
+    def _drop(self, part: PurePosixPath) -> None:
+        with self._session(part) as session, suppress(FileNotFoundError):
+            session.sftp.remove(str(part))
+
+    @contextmanager
+    def _session(self, path: PurePosixPath, needed: int = 0) -> Iterator[Session]:
+        """A session of one's own, with errors told in our words; after an error it is not used again."""
+        session = self._take()
+        try:
+            with session.connection.watchdog.armed():
+                yield session
+        except WIRE_ERRORS as error:
+            explained = self._explained(session, path, error, needed)
+            self._discard(session)
+            raise explained from error
+        except BaseException:
+            self._discard(session)
+            raise
+        self._give_back(session)
+
+    def _take(self) -> Session:
+        while True:
+            with self._guard:
+                if self._closed:
+                    raise TransientError("target.torn", f'Target "{self.name}" is being closed.')
+                session = self._idle.pop() if self._idle else None
+            if session is None:
+                return self._connected()
+            if session.alive and time.monotonic() - session.idle_since < IDLE:
+                return session
+            self._discard(session)
+
+    def _connected(self) -> Session:
+        connection = self._login.connect()
+        try:
+            session = Session(connection, self._settings.timeout)
+        except WIRE_ERRORS as error:
+            silent = connection.watchdog.bit or isinstance(error, TimeoutError)
+            connection.close()
+            why = "was silent for too long" if silent else "refused or broke off the SFTP session"
+            raise TransientError(
+                "target.unreachable",
+                f'The server of target "{self.name}" {why} after the login.',
+                remedy="Check that the server offers SFTP to this user.",
+            ) from error
+        with self._guard:
+            self._all.add(session)
+        return session
+
+    def _give_back(self, session: Session) -> None:
+        session.idle_since = time.monotonic()
+        with self._guard:
+            if session.alive and not self._closed:
+                self._idle.append(session)
+                return
+        self._discard(session)
+
+    def _discard(self, session: Session) -> None:
+        with self._guard:
+            self._all.discard(session)
+        session.close()
+
+    def _explained(
+        self, session: Session, path: PurePosixPath, error: Exception, needed: int = 0
+    ) -> RecorderError:
+        where = f'on {self._settings.host} (target "{self.name}")'
+        if session.connection.watchdog.bit or isinstance(error, TimeoutError):
+            return TransientError(
+                "target.unreachable",
+                f"The server was silent for over {self._settings.timeout:g} s {where}.",
+                remedy="Check the network, and the load of the server.",
+            )
+        if not session.alive or not isinstance(error, OSError) or isinstance(error, ConnectionError):
+            return TransientError("target.torn", f"The connection broke during work on {path} {where}.")
+        if isinstance(error, FileNotFoundError):
+            return TransientError("target.torn", f"{path} was taken away {where} while it was at work on.")
+        if isinstance(error, PermissionError):
+            return PermanentError(
+                "target.denied",
+                f"{path} may not be written, read or deleted {where}.",
+                remedy=f'Give user "{self._settings.user}" the right to.',
+            )
+        with suppress(*WIRE_ERRORS), session.connection.watchdog.armed():
+            free = session.free_bytes(str(self._root))
+            if free is not None and free < needed + SPARE_BYTES:
+                return PermanentError(
+                    "target.full",
+                    f"No space is left {where}.",
+                    remedy="Free space there, or enlarge the disk.",
+                )
+        return PermanentError(
+            "target.denied",
+            f"The server refused work on {path} {where}: {error.strerror or error}.",
+            remedy="Look into the server's log; a quota, a folder of that name, a read-only disk?",
+        )
+
+
+def _lstat(session: Session, path: PurePosixPath) -> Any:
+    try:
+        return session.sftp.lstat(str(path))
+    except FileNotFoundError:
+        return None
+
+
+def _is_folder(session: Session, path: PurePosixPath) -> bool:
+    try:
+        return modes.S_ISDIR(session.sftp.stat(str(path)).st_mode or 0)
+    except FileNotFoundError:
+        return False
+
+
+def _published(session: Session, part: PurePosixPath, final: PurePosixPath) -> bool:
+    """Give the final name without overwriting; False when another writer was faster."""
+    try:
+        session.sftp.rename(str(part), str(final))
+    except OSError:
+        if _lstat(session, final) is not None or _lstat(session, part) is None:
+            return False
+        session.sftp.posix_rename(str(part), str(final))
+    return True
+
+
+def _nothing() -> None:
+    """The session goes on."""
