@@ -1,0 +1,5 @@
+"""The command line: one file a command, exit codes and `--json` the same everywhere."""
+
+from .app import main
+
+__all__ = ["main"]

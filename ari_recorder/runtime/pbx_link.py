@@ -64,6 +64,8 @@ class PbxLink:
         self._timers: dict[str, list[asyncio.TimerHandle]] = {}
         self._unfinished: dict[str, Recording] = {}
         """Recordings whose calls run, as last journalled."""
+        self.connections = asyncio.Event()
+        """Set at every connection; whoever waits for it clears it."""
 
     def remember(self, recordings: Iterable[Recording]) -> None:
         """What an earlier life left running; taken up at the first connection."""
@@ -90,6 +92,7 @@ class PbxLink:
         match item:
             case Connected(snapshot=snapshot):
                 await self._reconcile(snapshot, workers)
+                self.connections.set()
                 self._ears.connected(self.board.pbx, None)
             case Disconnected():
                 log.warning(str(item.error), action="pbx.lost", pbx=self.board.pbx, code=item.error.code)
@@ -140,7 +143,7 @@ class PbxLink:
             else:
                 workers.submit(order.worker, order.command)
 
-    async def _carry_out(self, worker: str, command: cmd.Command) -> None:
+    async def _carry_out(self, _worker: str, command: cmd.Command) -> None:
         match command:
             case cmd.Save(recording=recording):
                 self._unfinished[recording.id] = recording

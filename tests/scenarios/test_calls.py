@@ -426,3 +426,14 @@ def test_snoops_of_forgotten_recordings_are_hung_up() -> None:
     snapshot = ev.Snapshot(pbx.now, (snoop,), {}, frozenset(), frozenset({"old.1-remote"}))
     pbx.carry_out(reconcile(pbx.board, [], snapshot))
     assert not pbx.snoops
+
+
+def test_snoops_that_never_become_ready_are_taken_anew() -> None:
+    pbx = SimulatedPbx()
+    pbx.disobey = lambda c: True if isinstance(c, cmd.TakeSnoop) else None
+    caller = pbx.inbound()
+    pbx.disobey = lambda _c: None
+    pbx.pass_time(4)
+    assert len(pbx.open_files) == 2
+    pbx.hang_up(caller)
+    assert [s.why for s in the_only(pbx).segments] == ["resumed"]

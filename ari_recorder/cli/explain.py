@@ -1,0 +1,1 @@
+"""`ari-recorder explain`: which setting decides a call, and why."""

@@ -1,0 +1,1 @@
+"""`ari-recorder init`: write a commented configuration to begin with."""

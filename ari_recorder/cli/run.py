@@ -1,0 +1,36 @@
+"""`ari-recorder run`: record until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..config.machine import Machine
+from ..model.errors import RecorderError
+from ..runtime import logs
+from ..runtime.service import Service, foundations
+from .console import ConfigPath, Json, errors_explained, machine
+
+
+def run(config: ConfigPath = None, json: Json = False) -> None:
+    """Record calls until SIGTERM or Ctrl-C; SIGHUP reads the policy again.
+
+    Log lines go to standard error. Stopping or killing the recorder does not stop recordings: Asterisk goes
+    on writing them, and the next start finds them again.
+    """
+    with errors_explained(json):
+        settings = machine(config)
+        logs.set_up(settings.recorder.log_level, settings.recorder.log_format)
+        try:
+            asyncio.run(_serve(settings))
+        except* RecorderError as group:
+            raise _first(group) from None
+
+
+async def _serve(settings: Machine) -> None:
+    async with foundations(settings) as base:
+        await Service(base).run()
+
+
+def _first(group: BaseExceptionGroup[RecorderError]) -> RecorderError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,129 @@
+"""`ari-recorder status`: what is being recorded, and what waits in the spool."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from ..model.call import Direction
+from ..model.delivery import DeliveryState
+from ..model.recording import Recording, State
+from ..runtime import presence
+from ..runtime.presence import Presence
+from ..spool.disk import space
+from ..spool.folders import Spool
+from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
+
+RUNNING = (State.DECIDED, State.CAPTURING)
+
+
+def status(config: ConfigPath = None, json: Json = False) -> None:
+    """Show the recorder, its PBXs, running recordings and the spool.
+
+    Exit code 1 when the recorder is not running, a PBX is not connected, or recordings are stuck.
+    """
+    with errors_explained(json):
+        settings = machine(config)
+        spool = Spool(settings.recorder.spool)
+        recordings = [r for _, r in spool.journals()] if settings.recorder.spool.is_dir() else []
+        alive = presence.read(settings.recorder.state)
+        now = datetime.now(UTC)
+        running = alive is not None and alive.alive(now)
+        free = space(settings.recorder.spool).free
+    stuck = [r for r in recordings if _stuck(r)]
+    well = running and not stuck and not spool.damaged and alive is not None and all(p.connected for p in alive.pbxs)
+    if json:
+        damaged = {name: str(error) for name, error in spool.damaged.items()}
+        emit(_document(alive, running, recordings, free) | {"well": well, "damaged": damaged})
+    else:
+        _print(alive, running, recordings, free, now)
+        for name, error in spool.damaged.items():
+            out.print(f"[red]✗[/] {shown(name)}: {shown(error)}")
+    raise SystemExit(Exit.OK if well else Exit.FINDINGS)
+
+
+def _stuck(recording: Recording) -> bool:
+    blocked = any(d.state is DeliveryState.BLOCKED for d in recording.deliveries)
+    return recording.state is State.FAILED or blocked
+
+
+def _document(
+    alive: Presence | None, running: bool, recordings: list[Recording], free: int
+) -> dict[str, Any]:
+    return {
+        "recorder": None if alive is None else {
+            "running": running, "pid": alive.pid, "version": alive.version, "started_at": alive.started_at,
+            "policy_revision": alive.policy_revision,
+        },
+        "pbxs": [] if alive is None else [
+            {"name": p.name, "connected": p.connected and running, "since": p.since, "version": p.version,
+             "error": p.error, "translator": p.translator} for p in alive.pbxs
+        ],
+        "spool_free_bytes": free,
+        "recordings": [
+            {"id": r.id, "state": r.state.value, "setting": r.setting.name, "caller": r.call.caller.number,
+             "callee": r.call.callee.number, "direction": r.call.direction.value, "since": r.decided_at,
+             "reason": r.reason,
+             "deliveries": [{"target": d.target, "state": d.state.value, "attempts": d.attempts,
+                             "next_try_at": d.next_try_at, "error": d.error} for d in r.deliveries]}
+            for r in recordings
+        ],
+    }  # fmt: skip
+
+
+def _print(
+    alive: Presence | None, running: bool, recordings: list[Recording], free: int, now: datetime
+) -> None:
+    if alive is None:
+        out.print("[yellow]○[/] No recorder has run here yet.  → ari-recorder run")
+    elif running:
+        out.print(f"[green]●[/] Recorder {alive.version} runs since {alive.started_at:%Y-%m-%d %H:%M:%S} UTC "
+                  f"(process {alive.pid}, policy {alive.policy_revision})")  # fmt: skip
+    else:
+        out.print(f"[red]●[/] The recorder is not running (last seen {alive.beat_at:%Y-%m-%d %H:%M:%S} UTC). "
+                  "→ ari-recorder run")  # fmt: skip
+    for pbx in alive.pbxs if alive is not None and running else ():
+        mark = "[green]●[/]" if pbx.connected else "[red]●[/]"
+        word = f"Asterisk {shown(pbx.version)}" if pbx.connected else shown(pbx.error or "not connected")
+        out.print(f"{mark} PBX {shown(pbx.name)}: {word}")
+        if pbx.translator == "drops reordered frames":
+            out.print("  [yellow]![/] its translator drops reordered frames; the recorder works around it")
+    _print_recordings(recordings, now)
+    counts = Counter(r.state.value for r in recordings if r.state not in RUNNING)
+    waiting = ", ".join(f"{n} {state}" for state, n in counts.items()) or "nothing waits"
+    out.print(f"Spool: {waiting}; {free / 2**30:.1f} GiB free")
+
+
+def _print_recordings(recordings: list[Recording], now: datetime) -> None:
+    if not recordings:
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("state", "since", "call", "setting", "targets"):
+        table.add_column(column)
+    for r in recordings:
+        arrow = {Direction.INBOUND: "→", Direction.OUTBOUND: "←", Direction.INTERNAL: "↔"}[r.call.direction]
+        remote, local = r.call.caller, r.call.callee
+        if r.call.direction is Direction.OUTBOUND:
+            remote, local = local, remote
+        state = f"[red]{r.state.value}[/]" if _stuck(r) else "[green]● recording[/]" if r.state in RUNNING else r.state.value
+        call = f"{remote.number or 'anonymous'} {arrow} {local.number}"
+        table.add_row(state, _age(now - r.decided_at), shown(call), shown(r.setting.name), _targets(r))
+        if r.reason:
+            table.add_row("", "", f"[red]{shown(r.reason)}[/]", "", "")
+    out.print(table)
+
+
+def _targets(recording: Recording) -> str:
+    marks = {DeliveryState.DELIVERED: "[green]✓[/]", DeliveryState.BLOCKED: "[red]✗[/]", DeliveryState.WAITING: "…"}
+    words = [f"{marks[d.state]} {shown(d.target)}" + (f" ({shown(d.error)})" if d.error else "")
+             for d in recording.deliveries]  # fmt: skip
+    return "  ".join(words) or "stays in the spool"
+
+
+def _age(age: Any) -> str:
+    seconds = max(0, int(age.total_seconds()))
+    hours, rest = divmod(seconds, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

@@ -1,0 +1,31 @@
+"""The policy as the switchboard asks it."""
+
+from __future__ import annotations
+
+from ..model.call import CallFacts, Decision
+from ..model.recording import Chosen
+from ..rules.decide import chosen, decide
+from ..rules.policy import Policy
+from ..rules.trunks import trunk_of
+
+
+class PolicyJudge:
+    """Replaced as a whole when the policy changes; running recordings keep what they were decided by."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def trunk_of(self, endpoint: str) -> str | None:
+        trunk = trunk_of(self.policy, endpoint)
+        return trunk.name if trunk is not None else None
+
+    def decide(self, facts: CallFacts) -> Decision:
+        return decide(self.policy, facts)
+
+    def chosen(self, decision: Decision, facts: CallFacts) -> Chosen:
+        return chosen(self.policy, decision, facts)
+
+    def announcement_required(self, setting: str) -> bool:
+        """Whether the setting forbids to record a call that did not hear its announcement."""
+        found = next((s for s in self.policy.settings if s.name == setting), None)
+        return found is None or found.announcement is None or found.announcement.required

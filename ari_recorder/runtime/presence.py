@@ -1,0 +1,70 @@
+"""What a running recorder tells of itself in one small file, so that `status` needs no connection to it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ..model import document
+
+FILE = "presence.json"
+BEAT = 2.0
+"""Seconds between two heartbeats."""
+STALE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class PbxPresence:
+    name: str
+    connected: bool
+    since: datetime
+    version: str | None = None
+    error: str | None = None
+    """Why it is not connected."""
+    translator: str | None = None
+    """`sound` or `drops reordered frames` once probed (docs/explanation/debian-defect.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """One recorder's life."""
+
+    pid: int
+    version: str
+    started_at: datetime
+    beat_at: datetime
+    policy_revision: str
+    pbxs: tuple[PbxPresence, ...] = ()
+
+    def alive(self, now: datetime) -> bool:
+        """The process exists and beat not long ago (a frozen recorder is not alive)."""
+        if now - self.beat_at > STALE:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+def write(folder: Path, presence: Presence) -> None:
+    """Replace the file at once; not fsynced, for it says nothing after a power cut anyway."""
+    new = folder / f".{FILE}.new"
+    new.write_text(document.dump(presence), encoding="utf-8")
+    new.replace(folder / FILE)
+
+
+def read(folder: Path) -> Presence | None:
+    """The last word of the recorder whose state folder this is; None when it never spoke."""
+    try:
+        return document.load(Presence, (folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,55 @@
+"""Brings the policy's prompts to where Asterisk plays them from."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import structlog
+
+from ..audio.prompts import convert
+from ..capture.ledger import Prompt
+from ..config.assets import asset
+from ..model.errors import RecorderError
+from ..rules.policy import Policy
+from ..targets.paths import word
+
+FOLDER = "ari-recorder"
+"""Below Asterisk's sounds folder."""
+SHIPPED = "shipped:"
+
+log = structlog.get_logger()
+
+
+def install(policy: Policy, sounds: Path) -> dict[str, Prompt]:
+    """Convert every prompt that a setting plays; those that cannot be are logged and left out.
+
+    Blocking; converted once for the same content.
+    """
+    wanted = {s.announcement.prompt for s in policy.settings if s.announcement is not None}
+    installed = {}
+    for prompt in policy.prompts:
+        if prompt.name not in wanted:
+            continue
+        try:
+            installed[prompt.name] = _installed(prompt.name, source_of(prompt.file), sounds / FOLDER)
+        except (RecorderError, OSError) as error:
+            log.error(str(error), action="prompt.not-installed", prompt=prompt.name)
+    return installed
+
+
+def source_of(file: str | Path) -> Path:
+    """The sound file behind a policy's `file`: a path, or `shipped:en/recorded` for one of the product's."""
+    text = str(file)
+    if not text.startswith(SHIPPED):
+        return Path(text)
+    stem = asset("sounds") / text.removeprefix(SHIPPED)
+    return next(iter(sorted(stem.parent.glob(stem.name + ".*"))), stem)
+
+
+def _installed(name: str, source: Path, folder: Path) -> Prompt:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = "".join(c if c.isascii() and c.isalnum() else "-" for c in word(name, limit=40)).strip("-")
+    unique = hashlib.sha256(name.encode()).hexdigest()[:6]
+    made = convert(source, folder, f"{file or 'prompt'}-{unique}")
+    return Prompt(f"sound:{FOLDER}/{made.name}", made.sha256)

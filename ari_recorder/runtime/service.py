@@ -1,0 +1,260 @@
+"""The composition root: everything is made here, joined here, and ended here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from .. import __version__
+from ..asterisk.ari.client import AriClient
+from ..asterisk.ari.connection import AriConnection
+from ..asterisk.orders import Orders
+from ..capture import commands as cmd
+from ..capture.ledger import Prompt, Surroundings
+from ..capture.switchboard import Switchboard
+from ..config.machine import Machine, Pbx
+from ..evidence.chain import Chain
+from ..evidence.keys import Keys, ensure_keys
+from ..model.errors import RecorderError
+from ..model.recording import Recording, State
+from ..pipeline import Pipeline
+from ..rules.policy import Policy, load_policy
+from ..spool.delivery import Deliverer
+from ..spool.folders import RecordingFolder, Spool
+from ..targets.register import make_target
+from . import presence
+from .completion import Completion
+from .journal import Journal
+from .judge import PolicyJudge
+from .pbx_link import Ears, PbxLink, unfinished
+from .presence import PbxPresence, Presence
+from .prompts import install
+from .refusals import Refusals
+from .translator import drops_frames
+
+APPLICATION = "ari-recorder"
+"""The Stasis application's name, as in `Stasis(ari-recorder,…)`."""
+
+log = structlog.get_logger()
+
+
+def new_id(at: datetime) -> str:
+    """`20261121T225046123-7f3a9c1b`: sorts by time, safe as a name everywhere, never given twice."""
+    return f"{at:%Y%m%dT%H%M%S}{at.microsecond // 1000:03}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Foundations:
+    """What must be sound before a recorder may begin, each checked when it is made."""
+
+    machine: Machine
+    policy: Policy
+    spool: Spool
+    keys: Keys
+    chain: Chain
+
+
+@asynccontextmanager
+async def foundations(machine: Machine) -> AsyncIterator[Foundations]:
+    """Policy, spool, key and chain, in the order in which an admin would mend them.
+
+    Any RecorderError of config.*, spool.* or seal.*.
+    """
+    policy = load_policy(machine.recorder.policy)
+    machine.recorder.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    seal = machine.seal
+    keys = await asyncio.to_thread(
+        ensure_keys, seal.key, seal.certificate, seal.passphrase_file, seal.common_name, seal.key_bits
+    )
+    with Spool(machine.recorder.spool) as spool, Chain(machine.recorder.state / "chain.jsonl") as chain:
+        yield Foundations(machine, policy, spool, keys, chain)
+
+
+class Service:
+    """One recorder. `run()` lasts until a signal, `stop()` or cancellation."""
+
+    def __init__(self, base: Foundations) -> None:
+        self._base = base
+        machine = base.machine
+        self._judge = PolicyJudge(base.policy)
+        self._journal = Journal(base.spool)
+        recordings = {name: pbx.recordings for name, pbx in machine.pbx.items()}
+        self._completion = Completion(Pipeline(base.keys, base.chain, recordings), self._sealed)
+        self._deliverer = self._new_deliverer(base.policy)
+        self._refusals = Refusals(machine.recorder.state)
+        self._links: dict[str, PbxLink] = {}
+        self._stop = asyncio.Event()
+        now = presence.now()
+        pbxs = tuple(PbxPresence(name, connected=False, since=now) for name in machine.pbx)
+        self._presence = Presence(os.getpid(), __version__, now, now, base.policy.revision, pbxs)
+
+    def stop(self) -> None:
+        """Let go in order: running calls go on being recorded by Asterisk and are found again."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        waiting = await self._take_up()
+        async with asyncio.TaskGroup() as tasks:
+            eternal = [
+                tasks.create_task(self._completion.run(), name="completion"),
+                tasks.create_task(self._deliver(), name="delivery"),
+                tasks.create_task(self._beat(), name="presence"),
+            ]
+            for name, pbx in self._base.machine.pbx.items():
+                eternal.append(tasks.create_task(self._serve(name, pbx, waiting), name=f"pbx-{name}"))
+            with self._signals():
+                await self._stop.wait()
+            log.info("Stopping", action="recorder.stopping")
+            await self._deliverer.close()
+            for task in eternal:
+                task.cancel()
+        self._journal.close()
+
+    # -- beginning ---------------------------------------------------------------------------------
+
+    async def _take_up(self) -> list[Recording]:
+        """Re-enter the step that each recording was in; returns those whose calls may still run."""
+        running: list[Recording] = []
+        count = 0
+        for folder, recording in await asyncio.to_thread(lambda: list(self._base.spool.journals())):
+            count += 1
+            if unfinished(recording):
+                running.append(recording)
+            elif recording.state in (State.CAPTURED, State.ASSEMBLED, State.REFUSED):
+                self._completion.submit(folder)
+            else:
+                self._deliverer.submit(folder)
+        for name, error in self._base.spool.damaged.items():
+            log.error(str(error), action="spool.damaged", recording=name, code=error.code)
+        log.info("Recorder starts", action="recorder.start", version=__version__, spooled=count,
+                 interrupted=len(running), policy=self._base.policy.revision)  # fmt: skip
+        return running
+
+    async def _serve(self, name: str, pbx: Pbx, waiting: list[Recording]) -> None:
+        async with AriClient(pbx.url, pbx.user, pbx.read_password()) as client:
+            prompts = await asyncio.to_thread(install, self._base.policy, pbx.sounds)
+            board = Switchboard(name, self._judge, new_id, self._world(prompts))
+            link: PbxLink
+            connection = AriConnection(
+                client, APPLICATION, pbx.technologies, wanted=lambda: link.live_names()
+            )
+            orders = Orders(client, APPLICATION, self._journal.keep_poll)
+            link = PbxLink(board, client, connection, orders, self._journal, self._ears())
+            link.remember(r for r in waiting if r.call.pbx == name)
+            self._links[name] = link
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(link.run(), name=f"link-{name}")
+                tasks.create_task(self._probe(name, link), name=f"translator-{name}")
+
+    def _world(self, prompts: dict[str, Prompt]) -> Surroundings:
+        return Surroundings(prompts, {}, announcement_required=self._judge.announcement_required)
+
+    async def _probe(self, name: str, link: PbxLink) -> None:
+        """After each connection, for it may be another Asterisk: does it drop frames?"""
+        while True:
+            await link.connections.wait()
+            link.connections.clear()
+            lost = await drops_frames(link.client, self._base.machine.recorder.state, name)
+            link.distrust_translator(bool(lost))
+            word = {True: "drops reordered frames", False: "sound", None: "unknown"}[lost]
+            self._change_pbx(name, lambda known, word=word: replace(known, translator=word))
+
+    # -- while it runs ------------------------------------------------------------------------------
+
+    def _ears(self) -> Ears:
+        return Ears(finished=self._finished, refused=self._refused, connected=self._connected)
+
+    def _finished(self, recording: Recording) -> None:
+        folder = self._base.spool.get(recording.id)
+        log.info("The call is over", action="recording.finished", recording=recording.id,
+                 state=recording.state.value, reason=recording.reason)  # fmt: skip
+        if folder is not None:
+            self._completion.submit(folder)
+
+    def _sealed(self, folder: RecordingFolder) -> None:
+        self._deliverer.submit(folder)
+
+    def _refused(self, pbx: str, refusal: cmd.Refuse) -> None:
+        self._refusals.add(presence.now(), pbx, refusal.channel, refusal.reason, refusal.because)
+
+    def _connected(self, pbx: str, error: str | None) -> None:
+        version = self._links[pbx].board.pbx_version
+        self._change_pbx(
+            pbx,
+            lambda known: replace(
+                known, connected=error is None, since=presence.now(), error=error, version=version
+            ),
+        )
+
+    def _change_pbx(self, name: str, change: Callable[[PbxPresence], PbxPresence]) -> None:
+        pbxs = tuple(change(p) if p.name == name else p for p in self._presence.pbxs)
+        self._presence = replace(self._presence, pbxs=pbxs)
+
+    async def _beat(self) -> None:
+        while True:
+            self._presence = replace(self._presence, beat_at=presence.now())
+            try:
+                await asyncio.to_thread(presence.write, self._base.machine.recorder.state, self._presence)
+            except OSError as error:
+                log.warning(str(error), action="presence.not-written")
+            await asyncio.sleep(presence.BEAT)
+
+    # -- delivery and policy --------------------------------------------------------------------------
+
+    def _new_deliverer(self, policy: Policy) -> Deliverer:
+        targets = {settings.name: make_target(settings) for settings in policy.targets}
+        return Deliverer(targets, certificate=self._certificate)
+
+    def _certificate(self, fingerprint: str) -> Path | None:
+        ours = self._base.keys.fingerprint == fingerprint
+        return self._base.machine.seal.certificate if ours else None
+
+    async def _deliver(self) -> None:
+        await self._deliverer.run()
+
+    def _reload(self) -> None:
+        """SIGHUP: settings, numbers, lists and prompts at once; changed targets at the next start."""
+        try:
+            policy = load_policy(self._base.machine.recorder.policy)
+        except RecorderError as error:
+            log.error(str(error), action="policy.refused", code=error.code)
+            return
+        if policy.targets != self._base.policy.targets:
+            log.warning(
+                "Changed targets are used after a restart of the recorder", action="policy.targets-changed"
+            )
+        self._judge.policy = policy
+        self._presence = replace(self._presence, policy_revision=policy.revision)
+        for name, link in self._links.items():
+            prompts = install(policy, self._base.machine.pbx[name].sounds)
+            link.board.world = replace(link.board.world, prompts=prompts)
+        log.info("The policy was read again", action="policy.reloaded", policy=policy.revision)
+
+    def _signals(self) -> _Signals:
+        return _Signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload})
+
+
+class _Signals:
+    """Signal handlers for as long as the block lasts."""
+
+    def __init__(self, handlers: dict[signal.Signals, Callable[[], None]]) -> None:
+        self._handlers = handlers
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number, handler in self._handlers.items():
+            loop.add_signal_handler(number, handler)
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in self._handlers:
+            loop.remove_signal_handler(number)
