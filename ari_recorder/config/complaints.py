@@ -8,6 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from .lines import KeyPath
@@ -83,8 +84,8 @@ def _bounds(kind: str, context: Mapping[str, Any]) -> str | None:
 
 def _unknown(path: KeyPath, kind: Any, root: type[BaseModel]) -> str:
     word = str(path[-1])
-    known = list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-    if len(path) > 1 and word in root.model_fields and word not in known and nearest(word, known) is None:
+    known = list(keys_of(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+    if len(path) > 1 and word in keys_of(root) and word not in known and nearest(word, known) is None:
         return (
             f"is not known here; {quoted_key(word)} belongs at the top of the file, before the first [table]"
         )
@@ -98,6 +99,11 @@ def _meant(word: str, choice: list[str]) -> str:
 
 def _listed(words: list[str]) -> str:
     return ", ".join(f'"{word}"' for word in words)
+
+
+def keys_of(table: type[BaseModel]) -> dict[str, FieldInfo]:
+    """A table's fields by the key they have in the file."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}
 
 
 # -- walking the model along pydantic's location ------------------------------------------------------------
@@ -121,7 +127,7 @@ def _place(error: ErrorDetails, model: type[BaseModel]) -> tuple[KeyPath, Any]:
             continue
         path = (*path, part)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            field = kind.model_fields.get(str(part))
+            field = keys_of(kind).get(str(part))
             if field is None:
                 return path, kind
             kind = field.annotation

@@ -1,0 +1,112 @@
+"""Number patterns of the policy: an exact number, a prefix or glob, a regular expression, `anonymous`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .numbers import Number, Numbering, NumberKind
+from .regex import LONGEST_PATTERN, compile_safely
+
+MOST_STARS = 3
+
+_SEPARATORS = re.compile(r"[ \-/.()\u00a0]")
+_NUMERIC = re.compile(r"[+0-9*?#]+")
+_ASTERISK_PATTERN = re.compile(r"_[0-9XZNxzn!.\[\]-]+")
+
+
+class PatternKind(StrEnum):
+    EXACT = "exact"
+    GLOB = "glob"
+    REGEX = "regex"
+    ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern bound to the policy's way of reading numbers."""
+
+    text: str
+    kind: PatternKind
+    number: Number | None = None
+    regex: re.Pattern[str] | None = None
+
+    def matches(self, number: Number) -> bool:
+        """Never raises, whatever the number is."""
+        if self.kind is PatternKind.ANONYMOUS:
+            return number.kind is NumberKind.ANONYMOUS
+        if self.number is not None:
+            return self.number.same(number)
+        assert self.regex is not None  # noqa: S101 - of the other two kinds, by construction
+        search = self.regex.fullmatch if self.kind is PatternKind.GLOB else self.regex.search
+        return any(search(form) is not None for form in number.forms)
+
+
+def bind(text: str, numbering: Numbering) -> Pattern:
+    """A pattern ready to match. ValueError with a sentence when the text is no pattern."""
+    kind = kind_of(text)
+    if kind is PatternKind.ANONYMOUS:
+        return Pattern(text, kind)
+    if kind is PatternKind.REGEX:
+        return Pattern(text, kind, regex=compile_safely(text.strip()[1:-1]))
+    if kind is PatternKind.GLOB:
+        return Pattern(text, kind, regex=_glob(text, numbering))
+    number = numbering.read(text)
+    if number.kind is NumberKind.ANONYMOUS:
+        raise ValueError('is a word for withheld numbers; write "anonymous"')
+    return Pattern(text, kind, number=number)
+
+
+def kind_of(text: str) -> PatternKind:
+    """What sort of pattern a text is. ValueError when it looks like none, with what was probably meant."""
+    text = text.strip()
+    if not text:
+        raise ValueError('must not be empty; write "anonymous" for withheld numbers and "*" for all')
+    if len(text) > LONGEST_PATTERN + 2 or not text.isprintable():
+        raise ValueError(f"must be at most {LONGEST_PATTERN} printable characters")
+    if text.casefold() == "anonymous":
+        return PatternKind.ANONYMOUS
+    if text.startswith("/"):
+        if len(text) < 3 or not text.endswith("/"):
+            raise ValueError("begins like a regular expression but does not end with a slash: /…/")
+        return PatternKind.REGEX
+    if _ASTERISK_PATTERN.fullmatch(text):
+        raise ValueError('looks like a dialplan pattern; write "?" for each X, as in "10??"')
+    if re.search(r"[\^$\\\[\]{}|]", text):
+        raise ValueError("looks like a regular expression; put it between slashes: /…/")
+    if re.search(r"[,;<>\"]", text):
+        raise ValueError("must be one number or pattern; write several as a list")
+    if "*" in text or "?" in text:
+        return PatternKind.GLOB
+    return PatternKind.EXACT
+
+
+def check_pattern(text: str) -> str:
+    """The text itself when it is a pattern, for the policy's model."""
+    bind(text, Numbering())
+    return text
+
+
+def _glob(text: str, numbering: Numbering) -> re.Pattern[str]:
+    """`*` any characters, `?` one; a leading international prefix stands for `+`."""
+    bare = text.strip().casefold()
+    if _NUMERIC.fullmatch(plain := _SEPARATORS.sub("", bare)):
+        bare = plain
+    bare = re.sub(r"\*+", "*", bare)
+    if bare.count("*") > MOST_STARS:
+        raise ValueError(f'has more than {MOST_STARS} "*"')
+    prefix = numbering.international_prefix or "00"
+    spellings = {bare}
+    if bare.startswith(prefix) and len(bare) > len(prefix) + 1:
+        spellings.add("+" + bare[len(prefix) :])
+    return re.compile("|".join(_translated(spelling) for spelling in sorted(spellings)), re.DOTALL)
+
+
+def _translated(glob: str) -> str:
+    return re.escape(glob).replace(r"\*", ".*").replace(r"\?", ".")
+
+
+def endpoint_matches(glob: str, endpoint: str) -> bool:
+    """Whether an endpoint such as `PJSIP/trunk-berlin` fits a glob such as `PJSIP/trunk-*`."""
+    return re.fullmatch(_translated(glob), endpoint[:200], re.DOTALL) is not None
