@@ -37,7 +37,7 @@ def recorder(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Call recording for Asterisk: both sides sample by sample, sealed, delivered, verifiable by strangers."""
+    """Call recording for Asterisk: both sides sample by sample, sealed, delivered, verifiable."""
 
 
 app.command("init")(init.init)

@@ -18,6 +18,11 @@ from ..spool.folders import Spool
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
 
 RUNNING = (State.DECIDED, State.CAPTURING)
+MARKS = {
+    DeliveryState.DELIVERED: "[green]✓[/]",
+    DeliveryState.BLOCKED: "[red]✗[/]",
+    DeliveryState.WAITING: "…",
+}
 
 
 def status(config: ConfigPath = None, json: Json = False) -> None:
@@ -34,7 +39,8 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
         running = alive is not None and alive.alive(now)
         free = space(settings.recorder.spool).free
     stuck = [r for r in recordings if _stuck(r)]
-    well = running and not stuck and not spool.damaged and alive is not None and all(p.connected for p in alive.pbxs)
+    connected = alive is not None and all(pbx.connected for pbx in alive.pbxs)
+    well = running and connected and not stuck and not spool.damaged
     if json:
         damaged = {name: str(error) for name, error in spool.damaged.items()}
         emit(_document(alive, running, recordings, free) | {"well": well, "damaged": damaged})
@@ -108,17 +114,21 @@ def _print_recordings(recordings: list[Recording], now: datetime) -> None:
         remote, local = r.call.caller, r.call.callee
         if r.call.direction is Direction.OUTBOUND:
             remote, local = local, remote
-        state = f"[red]{r.state.value}[/]" if _stuck(r) else "[green]● recording[/]" if r.state in RUNNING else r.state.value
         call = f"{remote.number or 'anonymous'} {arrow} {local.number}"
-        table.add_row(state, _age(now - r.decided_at), shown(call), shown(r.setting.name), _targets(r))
+        table.add_row(_state(r), _age(now - r.decided_at), shown(call), shown(r.setting.name), _targets(r))
         if r.reason:
             table.add_row("", "", f"[red]{shown(r.reason)}[/]", "", "")
     out.print(table)
 
 
+def _state(recording: Recording) -> str:
+    if _stuck(recording):
+        return f"[red]{recording.state.value}[/]"
+    return "[green]● recording[/]" if recording.state in RUNNING else recording.state.value
+
+
 def _targets(recording: Recording) -> str:
-    marks = {DeliveryState.DELIVERED: "[green]✓[/]", DeliveryState.BLOCKED: "[red]✗[/]", DeliveryState.WAITING: "…"}
-    words = [f"{marks[d.state]} {shown(d.target)}" + (f" ({shown(d.error)})" if d.error else "")
+    words = [f"{MARKS[d.state]} {shown(d.target)}" + (f" ({shown(d.error)})" if d.error else "")
              for d in recording.deliveries]  # fmt: skip
     return "  ".join(words) or "stays in the spool"
 

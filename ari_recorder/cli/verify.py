@@ -59,7 +59,13 @@ def verify(
 
 
 def _verified(
-    paths: list[Path], certificate: Path | None, chain: Path | None, target: str | None, part: bool, *, quiet: bool
+    paths: list[Path],
+    certificate: Path | None,
+    chain: Path | None,
+    target: str | None,
+    part: bool,
+    *,
+    quiet: bool,
 ) -> Report:
     columns = (TextColumn("Verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
@@ -77,13 +83,14 @@ def _print(report: Report) -> None:
     for finding in report.findings:
         out.print(f"[bold red]✗[/] {shown(finding.file)}: {shown(finding.sentence)}  [dim]{finding.code}[/]")
     for signer in report.signers:
-        out.print(f"Signed by {shown(signer.subject)}, {signer.signatures} signature(s), certificate {shown(signer.file)}")
+        out.print(f"Signed by {shown(signer.subject)}: {signer.signatures} signature(s)")
+        out.print(f"  certificate {shown(signer.file)}")
         out.print(f"  SHA-256 {shown(signer.fingerprint)}")
         out.print("  [dim]Compare this fingerprint with the one its owner gives you.[/]")
     for coverage in report.coverage:
-        whole = f"{coverage.recordings} link(s) checked as {shown(coverage.checked_as)}, the last is number {coverage.last}"
-        tail = "" if coverage.with_log else "; only the chain's log can tell whether more followed (--chain)"
-        out.print(f"Chain {coverage.chain[:16]}: {whole}{tail}")
+        links = f"{coverage.recordings} link(s) checked as {shown(coverage.checked_as)}"
+        tail = "" if coverage.with_log else "; whether more followed only the chain's log can tell (--chain)"
+        out.print(f"Chain {coverage.chain[:16]}: {links}, the last is number {coverage.last}{tail}")
     mark = "[bold green]✓[/]" if report.ok else "[bold red]✗[/]"
     out.print(f"{mark} {report.intact} of {report.recordings} recording(s) intact, {report.files} files, "
               f"{report.bytes / 2**20:.1f} MiB, {len(report.findings)} finding(s)")  # fmt: skip
