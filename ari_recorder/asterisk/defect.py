@@ -42,7 +42,7 @@ async def probe(client: AriClient) -> Verdict:
     try:
         async with DummyCall(client) as call:
             await call.record()
-            await call.send(_packets())
+            await call.send(packets())
             return judge(await call.finish())
     except RecorderError as error:
         return Verdict(None, f"The probe could not be made: {error.sentence}")
@@ -64,6 +64,7 @@ def judge(recorded: bytes) -> Verdict:
     return Verdict(None, f"Neither clearly healthy nor clearly affected: {numbers}.")
 
 
-def _packets() -> list[tuple[int, bytes]]:
+def packets() -> list[tuple[int, bytes]]:
+    """What the probe sends: (sequence number, A-law payload), 20 ms each."""
     before = [(START + n, HIGH * FRAME) for n in range(FIRST)]
     return before + [(START - BACK + n, LOW * FRAME) for n in range(SECOND)]

@@ -16,6 +16,8 @@ from typing import Self, TypeVar
 
 from ..capture.events import GateEntered as ChannelReady
 from ..capture.events import (
+    PlaybackFinished,
+    PlaybackStarted,
     RecordingEvent,
     RecordingFailed,
     RecordingFinished,
@@ -36,6 +38,9 @@ ALAW = 8
 
 STEP_LIMIT = 3.0
 """Seconds for each thing that Asterisk shall report."""
+
+PLAYBACK_PROOF = 0.3
+"""Seconds after which a playback that has not failed is taken for a sound that exists."""
 
 FOLDER = "ari-recorder"
 """Below Asterisk's recording folder."""
@@ -115,6 +120,24 @@ class DummyCall:
         await self._recording_event(RecordingFinished)
         pieces = [piece async for piece in self._client.recordings.get_stored_file(self.recording)]
         return b"".join(pieces)
+
+    async def plays(self, media: str) -> bool:
+        """Can Asterisk play this? A file that is not there "starts", and fails 2 ms later [measured]."""
+        playback = f"probe-{secrets.token_hex(6)}"
+        await self._client.channels.play(self.channel, playback_id=playback, media=media)
+
+        def about_it(event: PlaybackStarted | PlaybackFinished) -> bool:
+            return event.playback == playback
+
+        await self._wait(PlaybackStarted, about_it)
+        try:
+            async with asyncio.timeout(PLAYBACK_PROOF):
+                return not (await self._wait(PlaybackFinished, about_it)).failed
+        except TimeoutError:
+            pass
+        await _quietly(self._client.playbacks.stop, playback)
+        await self._wait(PlaybackFinished, about_it)
+        return True
 
     async def _open_socket(self) -> asyncio.DatagramTransport:
         """On the address from which this machine reaches Asterisk."""

@@ -48,3 +48,6 @@ class Playbacks:
 
     async def get(self, playback_id: str) -> models.Playback:
         return decoded(models.playback, await self._http.get("playbacks", playback_id))
+
+    async def stop(self, playback_id: str) -> None:
+        await self._http.delete("playbacks", playback_id)

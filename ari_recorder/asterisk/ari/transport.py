@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -185,12 +186,18 @@ class Transport:
             )
         return TransientError(
             "ari.unreachable",
-            f"Asterisk at {where} cannot be reached ({printable(str(error) or type(error).__name__)}).",
+            f"Asterisk at {where} cannot be reached ({_cause(error)}).",
             remedy="Check that Asterisk runs, and [general] in its http.conf: enabled, bindaddr, bindport.",
         )
 
     async def _refuse(self, response: aiohttp.ClientResponse, method: str, path: tuple[str, ...]) -> NoReturn:
         raise refusal(response.status, message_of(await response.read()), f"{method} {'/'.join(path)}")
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
+        return os.strerror(error.os_error.errno)
+    return printable(str(error)) or type(error).__name__
 
 
 def ari_root(base_url: str) -> URL:
