@@ -51,6 +51,8 @@ def _value(error: ErrorDetails, kind: Any) -> str:
     if choice and error["type"] in ("enum", "literal_error"):
         says = f"must be one of {_listed(choice)}, not {shown_value(given)}"
         return says + (_meant(given, choice) if isinstance(given, str) else "")
+    if error["type"] == "tuple_type" and isinstance(given, dict):
+        return f"is a list of tables: write [[{error['loc'][-1]}]], with two brackets"
     if error["type"] in _KINDS:
         told = "" if _secret(kind) else f", not {shown_value(given)}"
         return f"must be {_KINDS[error['type']]}{told}"

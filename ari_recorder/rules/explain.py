@@ -1,0 +1,131 @@
+"""Why is a call recorded, or not? The same rules as for a real call, with their reasons (FEATURES R10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ..config.problems import suggestion
+from ..model.call import CallFacts, Decision, Direction, Party, Wish
+from ..model.errors import ConfigError
+from ..model.recording import Chosen
+from .decide import chosen, decide
+from .numbers import NumberKind
+from .policy import Policy, Trunk
+from .trunks import holds
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What would happen to a call. `lines()` is for people; the fields are for machines."""
+
+    facts: CallFacts
+    decision: Decision
+    chosen: Chosen | None
+    """How it would be recorded; None when it would not be."""
+    assumptions: tuple[str, ...]
+    """What was guessed because it was not given, as sentences."""
+
+    def lines(self) -> tuple[str, ...]:
+        """The explanation step by step, the verdict last."""
+        facts, decision = self.facts, self.decision
+        call = f"{facts.direction.capitalize()} call from {_shown(facts.caller)} to {_shown(facts.callee)}"
+        through = f" through trunk {facts.trunk}" if facts.trunk else ""
+        steps = [f"{number}. {step}" for number, step in enumerate(decision.steps, 1)]
+        verdict = "Recorded" if decision.record else "Not recorded"
+        return (
+            f"{call}{through}, policy {decision.revision or 'without revision'}.",
+            *self.assumptions,
+            *steps,
+            *self._how(),
+            f"{verdict} ({decision.reason}): {decision.because}",
+        )
+
+    def _how(self) -> tuple[str, ...]:
+        if self.chosen is None:
+            return ()
+        targets = ", ".join(self.chosen.targets) or "no target, it stays on the recorder"
+        heard = f', announcement "{self.chosen.announcement}"' if self.chosen.announcement else ""
+        return (f"Kept from {self.chosen.start}, sides {self.chosen.sides}{heard}, to: {targets}.",)
+
+
+def explain(
+    policy: Policy,
+    frm: str,
+    to: str,
+    direction: Direction | None = None,
+    at: datetime | None = None,
+    trunk: str | None = None,
+    wish: Wish | None = None,
+) -> Explanation:
+    """What the policy says of a call between two numbers, written in any way.
+
+    What is not given is guessed from the numbers and the trunks' own numbers, and the guess is stated.
+    Raises ConfigError `config.reference` for a trunk that the policy does not know.
+    """
+    wish = wish or Wish()
+    line = _trunk(policy, trunk)
+    assumptions: list[str] = []
+    way = direction or wish.direction
+    if way is None:
+        way, why = _guess(policy, frm, to, line)
+        assumptions.append(f"Direction not given, taken as {way}: {why}.")
+    own = None if way is Direction.INTERNAL else (to if way is Direction.INBOUND else frm)
+    if line is None and own is not None:
+        line = _trunk_with(policy, own)
+        if line is not None:
+            assumptions.append(f"Trunk not given, taken as {line.name}: it holds {_shown(Party(own))}.")
+    facts = CallFacts(
+        caller=Party(frm),
+        callee=Party(to),
+        direction=way,
+        at=at or datetime.now(UTC),
+        trunk=line.name if line is not None else None,
+        trunk_number=own if own is not None and _is_public(policy, own) else None,
+        wish=wish,
+    )
+    decision = decide(policy, facts)
+    return Explanation(
+        facts, decision, chosen(policy, decision, facts) if decision.record else None, tuple(assumptions)
+    )
+
+
+def _trunk(policy: Policy, name: str | None) -> Trunk | None:
+    if name is None:
+        return None
+    trunk = policy.trunk(name)
+    if trunk is None:
+        hint = suggestion(name, [known.name for known in policy.trunks], "defined")
+        raise ConfigError("config.reference", f'No trunk is called "{name[:80]}"; {hint}')
+    return trunk
+
+
+def _trunk_with(policy: Policy, number: str) -> Trunk | None:
+    return next((trunk for trunk in policy.trunks if holds(policy, trunk, number)), None)
+
+
+def _is_public(policy: Policy, number: str) -> bool:
+    return policy.numbering.read(number).kind is NumberKind.PUBLIC
+
+
+def _guess(policy: Policy, frm: str, to: str, trunk: Trunk | None) -> tuple[Direction, str]:
+    from_inside, to_inside = _inside(policy, frm), _inside(policy, to)
+    if to_inside and not from_inside:
+        return Direction.INBOUND, f"{_shown(Party(to))} is the PBX's own number, {_shown(Party(frm))} is not"
+    if from_inside and not to_inside:
+        return Direction.OUTBOUND, f"{_shown(Party(frm))} is the PBX's own number, {_shown(Party(to))} is not"
+    if from_inside and trunk is None:
+        return Direction.INTERNAL, "both numbers are the PBX's own"
+    if from_inside:
+        return Direction.OUTBOUND, "both numbers are the PBX's own, but a trunk was given"
+    return Direction.INBOUND, "neither number is known as the PBX's own; name own numbers in [[trunk]]"
+
+
+def _inside(policy: Policy, text: str) -> bool:
+    """Extensions, feature codes, SIP names, and the numbers of the trunks belong to the PBX."""
+    kind = policy.numbering.read(text).kind
+    return kind not in (NumberKind.PUBLIC, NumberKind.ANONYMOUS) or _trunk_with(policy, text) is not None
+
+
+def _shown(party: Party) -> str:
+    return "".join(c if c.isprintable() else "�" for c in party.number[:64]) or "anonymous"
