@@ -212,7 +212,8 @@ def judge_defect(facts: Facts) -> Finding:
         "This build of Asterisk drops audio from recordings",
         "It has Debian's patch 2016_opus_plc (Debian bug 1060275): when the numbering of a sound stream steps"
         " back, as with music on hold, a new party or late packets, what follows is missing."
-        f" {verdict.detail} The recorder takes its snoops anew where it can and states what is missing in the metadata.",
+        f" {verdict.detail} The recorder takes its snoops anew where it can, and states what is missing in"
+        " the metadata.",
         "Use an Asterisk built without that patch: upstream's, or Debian's source package rebuilt.",
     )
 
