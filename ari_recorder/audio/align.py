@@ -12,13 +12,16 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from ..model.call import Side
-from ..model.errors import RecorderError
+from ..model.errors import PermanentError, RecorderError
 from ..model.recording import Leg, Note, Recording, Segment, Sides, Start
 from .choice import Choice, choose
 from .plan import Format, Part, Piece, Plan, Silence, Track, format_of, time_of
 
 TOLERANCE = timedelta(milliseconds=20)
 """How much later than RecordingStarted a leg's first sample may come: less than this is no edit."""
+
+MOST_SILENCE = timedelta(hours=24)
+"""Unrecorded time that one recording may hold."""
 
 LegKey: TypeAlias = tuple[int, Side]
 Sounding: TypeAlias = Callable[[int, Side, int], int]
@@ -47,7 +50,7 @@ def align(recording: Recording, sizes: Mapping[LegKey, int], sounding: Sounding)
     """The plan for `recording` whose leg files have these sizes in bytes (missing legs are not in it).
 
     `sounding` is asked only when the call's formats differ. RecorderError `capture.no-legs` when there is
-    nothing to place at all.
+    nothing to place at all; PermanentError `audio.too-long` when the clock times cannot be true.
     """
     never = recording.setting.start is Start.ANSWER and recording.call.answered_at is None
     if not sizes and not never:
@@ -65,7 +68,20 @@ def align(recording: Recording, sizes: Mapping[LegKey, int], sounding: Sounding)
         timeline.notes.append(Note(begins_at, "unanswered", "kept from the answer on, and never answered"))
     for segment in recording.segments if not never else ():
         timeline.add(segment, [take for take in takes if take.segment is segment], sounding)
-    return timeline.finish()
+    plan = timeline.finish()
+    _check_length(recording, plan, takes)
+    return plan
+
+
+def _check_length(recording: Recording, plan: Plan, takes: list[_Take]) -> None:
+    """Refuse a timeline that a wrong clock made long: it would fill the disk with silence."""
+    seconds = plan.frames / plan.format.rate
+    if seconds - sum(take.count / take.segment.rate for take in takes) > MOST_SILENCE.total_seconds():
+        raise PermanentError(
+            "audio.too-long",
+            f"The legs of {recording.id} spread over {seconds / 3600:.0f} hours, most of them without sound.",
+            remedy="See whether the PBX's clock was set in the call; correct `started_at` of the legs and retry.",
+        )
 
 
 def leg_began(segment: Segment, side: Side) -> datetime | None:
@@ -78,27 +94,39 @@ def _begins_at(recording: Recording, sizes: Mapping[LegKey, int]) -> datetime:
     call, setting = recording.call, recording.setting
     if setting.start is Start.ANSWER and call.answered_at is not None:
         return call.answered_at
-    begun = [
-        (sizes.get((segment.number, side), 0) < 2, began)
-        for segment in recording.segments
-        for side in SIDES[setting.sides]
-        if (began := leg_began(segment, side)) is not None
-    ]
-    # Legs that hold something count first: an empty one must not put silence before the call.
-    earliest = min(begun)[1] if begun else call.created_at or recording.decided_at
+    earliest = _first_sample_at(recording, sizes) or call.created_at or recording.decided_at
     if setting.start is Start.AFTER_ANNOUNCEMENT:
         ends = [a.finished_at for a in recording.announcements if a.finished_at is not None]
         return max([earliest, *ends])
     return earliest
 
 
+def _first_sample_at(recording: Recording, sizes: Mapping[LegKey, int]) -> datetime | None:
+    """When the first segment that holds something began; where none does, the first with a known time.
+
+    Segments are in the call's order, which a PBX clock that was set back does not change.
+    """
+    for least in (2, 0):
+        for segment in recording.segments:
+            begun = [
+                began
+                for side in SIDES[recording.setting.sides]
+                if sizes.get((segment.number, side), 0) >= least and (began := leg_began(segment, side))
+            ]
+            if begun:
+                return min(begun)
+    return None
+
+
 def _takes(recording: Recording, sizes: Mapping[LegKey, int], begins_at: datetime) -> list[_Take]:
-    takes = []
+    takes: list[_Take] = []
     for segment in recording.segments:
+        # Once something is kept nothing later is cut, whatever the PBX clock did in between.
+        cut = not takes
         for side in SIDES[recording.setting.sides]:
             samples = sizes.get((segment.number, side), 0) // 2
             began = leg_began(segment, side) or begins_at
-            first = max(0, min(samples, _samples(begins_at - began, segment.rate)))
+            first = max(0, min(samples, _samples(begins_at - began, segment.rate))) if cut else 0
             if samples > first:
                 takes.append(_Take(segment, side, max(began, begins_at), first, samples - first))
     return takes

@@ -43,8 +43,8 @@ def assemble(
     and `<name>_local.wav`, each complete and durable before it gets its name. The same recording always
     gives the same bytes. `progress` hears the finished share, 0 to 1; `limit` is where RF64 begins.
 
-    RecorderError `audio.leg` (a leg cannot be read) or `capture.no-legs` (there is none); TransientError
-    `spool.full` or `spool.unusable`.
+    RecorderError `audio.leg` (a leg cannot be read) or `capture.no-legs` (there is none); PermanentError
+    `audio.too-long`; TransientError `spool.full` or `spool.unusable`.
     """
     if Path(name).name != name:
         raise ValueError(f"{name!r} is not a base name")

@@ -39,7 +39,7 @@ CODES: dict[str, tuple[Blame, str]] = {
     "audio.prompt": (Blame.CONFIGURATION, "A prompt cannot be read or converted."),
     "audio.leg": (Blame.US, "A recorded leg cannot be read."),
     "audio.wav": (Blame.EVIDENCE, "A WAV file is damaged or not one that the recorder writes."),
-    "audio.too-long": (Blame.US, "A recording does not fit the file format."),
+    "audio.too-long": (Blame.US, "A recording's times make it longer than it can be."),
     "seal.key": (Blame.CONFIGURATION, "The sealing key cannot be read, decrypted or made."),
     "seal.chain": (Blame.EVIDENCE, "The log of the chain is damaged."),
     "evidence.altered": (Blame.EVIDENCE, "A sealed file is not what was sealed."),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ari_recorder.audio.align import SIDES, LegKey, align
 from ari_recorder.audio.plan import Piece, Plan, Track
 from ari_recorder.model.call import Side
-from ari_recorder.model.errors import RecorderError
+from ari_recorder.model.errors import PermanentError, RecorderError
 from ari_recorder.model.recording import Coding, Leg, Recording, Segment, Sides, Start
 
 from .calls import BEGIN, at, leg, recording, segment
@@ -258,6 +258,33 @@ class TestChangedCodec:
     def test_a_frozen_rate_is_kept_as_it_was_recorded(self) -> None:
         plan = planned(recording(segment(1, leg(0, 1600), leg(0, 1600), codec="alaw", rate=16000)))
         assert (plan.format.coding, plan.format.rate) == (Coding.PCM16, 16000)
+
+
+class TestClockThatWasSet:
+    def test_back_nothing_is_cut_and_no_silence_put_before(self) -> None:
+        for start in (Start.RING, Start.ANSWER):
+            rec = recording(
+                segment(1, leg(0, 8000), leg(0, 8000)),
+                segment(2, leg(-3_600_000, 800), leg(-3_599_999, 800)),
+                start=start,
+                answered=500,
+            )
+            plan = planned(rec)
+            kept = 8000 if start is Start.RING else 4000
+            assert shape(plan.tracks[0])[:2] == [("1", 0, kept), ("2", kept, 800)]
+            assert [note.what for note in plan.notes] == ["moved"]
+            assert not plan.exact
+
+    def test_forward_by_days_does_not_fill_the_disk(self) -> None:
+        days = 3 * 86_400_000
+        rec = recording(segment(1, leg(0, 8000), leg(0, 8000)), segment(2, leg(days, 800), leg(days, 800)))
+        with pytest.raises(PermanentError, match="72 hours") as caught:
+            planned(rec)
+        assert caught.value.code == "audio.too-long"
+
+    def test_a_call_of_days_is_no_trouble(self) -> None:
+        days = 3 * 86_400 * 8000
+        assert planned(recording(segment(1, leg(0, days), leg(0, days)))).frames == days
 
 
 @pytest.mark.parametrize("sides", [Sides.REMOTE, Sides.LOCAL])
