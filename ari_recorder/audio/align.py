@@ -80,7 +80,7 @@ def _check_length(recording: Recording, plan: Plan, takes: list[_Take]) -> None:
         raise PermanentError(
             "audio.too-long",
             f"The legs of {recording.id} spread over {seconds / 3600:.0f} hours, most of them without sound.",
-            remedy="See whether the PBX's clock was set in the call; correct `started_at` of the legs and retry.",
+            remedy="See whether the PBX clock was set in the call; correct `started_at` of the legs, retry.",
         )
 
 
