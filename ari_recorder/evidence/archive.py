@@ -12,11 +12,11 @@ from pathlib import Path
 
 from .durable import BLOCK
 from .findings import Finding, Step
+from .listing import AUDIO
 from .visible import visible
 
 OWN = ("_info.txt", ".sha256", ".sig")
 """Suffixes that make a set: JSON and WAV files may lie in an archive for other reasons."""
-AUDIO = ("_remote_local.wav", "_remote.wav", "_local.wav", ".wav")
 SUFFIXES = (*OWN, ".json", *AUDIO)
 
 

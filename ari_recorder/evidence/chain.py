@@ -36,11 +36,11 @@ def decode(line: bytes) -> Link:
     """The link of a line; ValueError when it is none."""
     try:
         row = json.loads(line)
+        if not isinstance(row, dict) or row.pop("format", None) != FORMAT:
+            raise ValueError(f"it is not an entry of format {FORMAT}")
+        return document.load(Link, json.dumps(row))
     except RecursionError as error:
-        raise ValueError("nested too deep") from error
-    if not isinstance(row, dict) or row.pop("format", None) != FORMAT:
-        raise ValueError(f"it is not an entry of format {FORMAT}")
-    return document.load(Link, json.dumps(row))
+        raise ValueError("it is nested too deep") from error
 
 
 class Chain:

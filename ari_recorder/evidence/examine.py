@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,18 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..model.evidence import Link
-from . import header, info, manifest
-from .archive import AUDIO, Group, UnreadableError, beginning, digest, read, shown
+from . import header, info, listing, manifest
+from .archive import Group, UnreadableError, beginning, digest, read, shown
 from .certificates import Certificate, Certificates
 from .findings import Finding, Step
+from .listing import AUDIO
 from .visible import visible
 
 LARGEST_LISTING = 64 * 1024
 LARGEST_SIGNATURE = 16 * 1024
 LARGEST_METADATA = 16 << 20
-
-_SUM = re.compile(r"([0-9a-f]{64})  ([^/\0]+)")
-_SUFFIXES = ("_info.txt", ".json", *AUDIO)
 
 T = TypeVar("T")
 
@@ -77,25 +74,25 @@ class _Examination:
         self.name = group.base
 
     def run(self) -> None:
-        listing = self._guarded(Step.FILES, ".sha256", lambda path: read(path, LARGEST_LISTING))
+        sums = self._guarded(Step.FILES, ".sha256", lambda path: read(path, LARGEST_LISTING))
         signature = self._guarded(Step.FILES, ".sig", lambda path: read(path, LARGEST_SIGNATURE))
-        if listing is None:
+        if sums is None:
             return
-        signer = None if signature is None else self._signature(listing, signature)
-        if not self._names(listing, signer is not None):
+        signer = None if signature is None else self._signature(sums, signature)
+        if not self._names(sums, signer is not None):
             return
         self._hashes()
         if signature is not None and signer is not None and ".json" in self.contents:
             self._metadata(signer, hashlib.sha256(signature).hexdigest())
 
-    def _signature(self, listing: bytes, signature: bytes) -> Certificate | None:
+    def _signature(self, sums: bytes, signature: bytes) -> Certificate | None:
         """Step 3."""
         folder, base = self.group.folder, visible(self.group.base)
         if not self.certificates.candidates(folder):
             sentence = "cannot be checked: there is no certificate (*.crt) in its folder or above."
             self._add("evidence.certificate", Step.CERTIFICATE, ".sig", sentence)
             return None
-        signer = self.certificates.signer(folder, listing, signature)
+        signer = self.certificates.signer(folder, sums, signature)
         if signer is None:
             sentence = (
                 f"is not a signature of {base}.sha256 by the certificate: one of the two was changed, "
@@ -104,14 +101,14 @@ class _Examination:
             self._add("evidence.signature", Step.SIGNATURE, ".sig", sentence)
         return signer
 
-    def _names(self, listing: bytes, proven: bool) -> bool:
+    def _names(self, data: bytes, proven: bool) -> bool:
         """Step 4. The hashes by suffix; False when the list is of no use."""
-        sums = _sums(listing)
-        if sums is None:
+        try:
+            self.name, self.listed = listing.decode(data)
+        except ValueError:
             if proven:
                 self._add("evidence.altered", Step.NAMES, ".sha256", "does not list one recording's files.")
             return False
-        self.name, self.listed = sums
         self.result.claimed = {self.group.path(suffix) for suffix in self.listed}
         if proven:
             self.result.sealed = {told: self.name + suffix for suffix, told in self.listed.items()}
@@ -149,7 +146,7 @@ class _Examination:
             return
         audio = [item for item in _list(content.get("audio")) if isinstance(item, dict)]
         listed = {self.name + suffix: told for suffix, told in self.listed.items() if suffix in AUDIO}
-        if link.name != self.name or {str(i.get("name")): i.get("sha256") for i in audio} != listed:
+        if link.name != self.name or {info.as_text(i.get("name")): i.get("sha256") for i in audio} != listed:
             sentence = "names other files than the signed list beside it."
             self._add("evidence.altered", Step.METADATA, ".json", sentence)
         if content["recording"].get("certificate_sha256") != signer.fingerprint:
@@ -177,7 +174,7 @@ class _Examination:
         """Step 7, for files whose hash was right: a recorder at fault, not somebody who changed it."""
         changed = {path for path, _ in self.result.changed}
         for item in audio:
-            suffix = str(item.get("name")).removeprefix(self.name)
+            suffix = info.as_text(item.get("name")).removeprefix(self.name)
             path = self.group.path(suffix)
             if suffix in self.listed and path not in changed:
                 fault = self._guarded(Step.AUDIO, suffix, partial(_unlike, item))
@@ -198,22 +195,6 @@ class _Examination:
         self.result.findings.append(Finding(code, step, shown(self.group.path(suffix)), sentence))
 
 
-def _sums(listing: bytes) -> tuple[str, dict[str, str]] | None:
-    """The name the files were sealed under, and suffix → SHA-256; None when it is no such list."""
-    try:
-        lines = listing.decode().split("\n")
-    except UnicodeDecodeError:
-        return None
-    matches = [_SUM.fullmatch(line) for line in lines[:-1]]
-    entries = [(match[2], match[1]) for match in matches if match]
-    names = [name.removesuffix(".json") for name, _ in entries if name.endswith(".json")]
-    if lines[-1] or len(entries) < len(matches) or len(names) != 1:
-        return None
-    sums = {name.removeprefix(names[0]): told for name, told in entries if name.startswith(names[0])}
-    fine = len(sums) == len(entries) and "_info.txt" in sums and set(sums) <= set(_SUFFIXES)
-    return (names[0], sums) if fine else None
-
-
 def _unlike(item: dict[str, Any], path: Path) -> str | None:
     """How the audio differs from what the metadata says of it."""
     size = path.stat().st_size
@@ -229,7 +210,11 @@ def _unlike(item: dict[str, Any], path: Path) -> str | None:
         "samples": actual.samples,
     }
     told = {**{key: item.get(key) for key in found}, "channels": len(_list(item.get("channels")))}
-    odd = [f"{key} {found[key]}, told {visible(str(told[key]))}" for key in found if found[key] != told[key]]
+    odd = [
+        f"{key} {found[key]}, told {visible(info.as_text(told[key]))}"
+        for key in found
+        if found[key] != told[key]
+    ]
     return f"is not the audio that the metadata describes: {'; '.join(odd)}." if odd else None
 
 

@@ -110,7 +110,7 @@ def disagreements(content: Document, told: dict[str, str]) -> list[str]:
     for number, item in _numbered(content.get("audio")):
         expected += _audio(number, item)
     expected += _places(content)
-    return [key for key, value in expected if told.get(key) != _shown(value)]
+    return [key for key, value in expected if told.get(key) != as_text(value)]
 
 
 def _fixed(content: Document, group: tuple[tuple[str, str], ...]) -> list[Line]:
@@ -183,11 +183,14 @@ def _span(begin: str | None, end: str | None) -> str:
 
 
 def _line(key: str, value: Any) -> str:
-    shown = visible(_shown(value))
+    shown = visible(as_text(value))
     return f"{key}: {shown}\n" if shown else f"{key}:\n"
 
 
-def _shown(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A scalar as the text shows it, unescaped. What is no scalar has no text: it is `{}`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict | list):
+        return "{}"
     return "" if value is None else str(value)

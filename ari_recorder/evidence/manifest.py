@@ -81,7 +81,10 @@ def link_in(content: Document, signature_sha256: str) -> Link:
         "places": chain.get("places"),
         "chain": chain.get("name"),
     }
-    return document.load(Link, json.dumps(raw))
+    try:
+        return document.load(Link, json.dumps(raw))
+    except RecursionError as error:
+        raise ValueError("its chain is nested too deep") from error
 
 
 def audio_names(name: str, assembled: Assembled) -> tuple[str, ...]:

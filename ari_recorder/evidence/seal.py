@@ -16,7 +16,7 @@ from pathlib import Path
 from ..model.errors import ConfigError, IntegrityError
 from ..model.evidence import Link, Sealed, SealedFile
 from ..model.recording import Assembled, AudioFile, Recording
-from . import durable, info, manifest
+from . import durable, info, listing, manifest
 from .chain import Chain, signed
 from .keys import Keys
 
@@ -50,7 +50,7 @@ def seal(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain
             if link is None:
                 link = _commit(recording, folder, name, keys, chain, now)
             _settle(folder, link.name, assembled)
-        return _read_back(folder, link)
+        return _read_back(folder, link, keys)
 
 
 def _commit(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain, now: datetime) -> Link:
@@ -67,13 +67,13 @@ def _commit(recording: Recording, folder: Path, name: str, keys: Keys, chain: Ch
 
 def _contents(recording: Recording, link: Link, keys: Keys) -> dict[str, bytes]:
     """The four files a seal adds, by suffix."""
-    content = manifest.describe(recording, link, keys.fingerprint)
-    told = {"_info.txt": info.write(content), ".json": manifest.encode(content)}
-    sums = [(audio["sha256"], audio["name"]) for audio in content["audio"]]
-    sums += [(hashlib.sha256(data).hexdigest(), link.name + suffix) for suffix, data in told.items()]
-    # Exactly what `sha256sum` prints, so that `sha256sum -c` checks it.
-    listing = "".join(f"{digest}  {file}\n" for digest, file in sums).encode()
-    return {**told, ".sha256": listing, ".sig": keys.sign(listing)}
+    encoded = manifest.encode(manifest.describe(recording, link, keys.fingerprint))
+    content = manifest.decode(encoded)  # the text is written from what the JSON file says
+    told = {"_info.txt": info.write(content), ".json": encoded}
+    sums = [(audio["name"], audio["sha256"]) for audio in content["audio"]]
+    sums += [(link.name + suffix, hashlib.sha256(data).hexdigest()) for suffix, data in told.items()]
+    sums_file = listing.encode(sums)
+    return {**told, ".sha256": sums_file, ".sig": keys.sign(sums_file)}
 
 
 def _clear(folder: Path, name: str) -> None:
@@ -121,23 +121,41 @@ def _check_audio(assembled: Assembled, folder: Path, name: str) -> None:
             )
 
 
-def _read_back(folder: Path, link: Link) -> Sealed:
+def _read_back(folder: Path, link: Link, keys: Keys) -> Sealed:
     """What lies on the disk now, compared with the link and with the list of hashes."""
-    signature = (folder / f"{link.name}.sig").read_bytes()
-    listing = (folder / f"{link.name}.sha256").read_bytes()
-    if hashlib.sha256(signature).hexdigest() != link.signature_sha256:
-        raise IntegrityError("evidence.altered", f"{folder / link.name}.sig is not what was sealed.")
+    own = {suffix: (folder / (link.name + suffix)).read_bytes() for suffix in (".sha256", ".sig")}
+    if hashlib.sha256(own[".sig"]).hexdigest() != link.signature_sha256:
+        raise _altered(folder / f"{link.name}.sig")
+    try:
+        name, sums = listing.decode(own[".sha256"])
+    except ValueError as error:
+        raise _altered(folder / f"{link.name}.sha256") from error
     files = []
-    for line in listing.decode().splitlines():
-        told, _, name = line.partition("  ")
-        digest, size = durable.digest(folder / name)
+    for suffix, told in sums.items():
+        digest, size = durable.digest(folder / (link.name + suffix))
         if digest != told:
-            raise IntegrityError("evidence.altered", f"{folder / name} is not what was sealed.")
-        files.append(SealedFile(name, size, digest))
-    for suffix, data in ((".sha256", listing), (".sig", signature)):
+            raise _altered(folder / (link.name + suffix))
+        files.append(SealedFile(link.name + suffix, size, digest))
+    for suffix, data in own.items():
         files.append(SealedFile(link.name + suffix, len(data), hashlib.sha256(data).hexdigest()))
-    content = manifest.decode((folder / f"{link.name}.json").read_bytes())
-    return Sealed(link.name, tuple(files), link, content["recording"]["certificate_sha256"])
+    certificate = _certificate_in(folder / f"{link.name}.json")
+    # The padding has no random part, so the same key makes the same signature. A key that was changed
+    # since cannot tell: then the hashes have to do.
+    if name != link.name or (certificate == keys.fingerprint and keys.sign(own[".sha256"]) != own[".sig"]):
+        raise _altered(folder / f"{link.name}.sha256")
+    return Sealed(link.name, tuple(files), link, certificate)
+
+
+def _certificate_in(path: Path) -> str:
+    return str(manifest.decode(path.read_bytes())["recording"]["certificate_sha256"])
+
+
+def _altered(path: Path) -> IntegrityError:
+    return IntegrityError(
+        "evidence.altered",
+        f"{path} is not what was sealed.",
+        remedy="Keep the folder as it is and find out who changed it; restore the file from a backup.",
+    )
 
 
 def check_name(name: str) -> None:
