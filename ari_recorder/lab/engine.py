@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import subprocess
 import time
@@ -39,7 +38,7 @@ class Daemon:
 
     @property
     def state(self) -> Path:
-        return self.home / "dockerd.json"
+        return self.home / "dockerd.process"
 
     def argv(self, dockerd: str) -> list[str]:
         """Containers of the laboratory use the host's network: no bridge, no firewall rule is made."""
@@ -57,6 +56,7 @@ class Engine:
     daemon: Daemon | None = None
     """Use (and if need be start) this dockerd only; None: whatever answers `docker info`."""
     _users: int | None = field(default=None, init=False)
+    _child: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> Self:
         """Find an engine or start one; ConfigError `lab.missing` when neither is possible."""
@@ -145,7 +145,7 @@ class Engine:
         place.socket.parent.mkdir(parents=True, exist_ok=True)
         log = place.home / "dockerd.log"
         with log.open("ab") as said:
-            process = subprocess.Popen(
+            process = self._child = subprocess.Popen(
                 place.argv(find("dockerd") or "dockerd"),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -154,7 +154,7 @@ class Engine:
             )
         ours = Process.of(process.pid)
         if ours is not None:
-            place.state.write_text(json.dumps({"dockerd": str(ours)}), encoding="ascii")
+            place.state.write_text(f"{ours}\n", encoding="ascii")
         self._await(process, log)
 
     def _await(self, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -177,6 +177,8 @@ class Engine:
         self.progress("stopping dockerd")
         children = ours.children()
         ours.end(limit=40)
+        if self._child is not None:
+            self._child.wait(timeout=10)
         # containerd leaves with dockerd; it is only waited for, and pushed when it does not.
         for child in children:
             deadline = time.monotonic() + 10
@@ -188,11 +190,10 @@ class Engine:
     def _ours(self) -> Process | None:
         """The dockerd that a run of ours started, while it runs."""
         try:
-            noted = json.loads(self._place.state.read_text(encoding="ascii"))["dockerd"]
-        except (OSError, ValueError, KeyError):
+            process = Process.parse(self._place.state.read_text(encoding="ascii"))
+        except (OSError, ValueError):
             return None
-        process = Process.parse(noted)
-        return process if process is not None and process.alive else None
+        return process if process is not None and process.runs_here else None
 
     def __enter__(self) -> Self:
         return self.start()

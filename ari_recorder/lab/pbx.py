@@ -88,7 +88,8 @@ class Pbx:
 
     @property
     def sounds_folder(self) -> Path:
-        """Prompts put here are played as `sound:ari-recorder/<name>`."""
+        """Asterisk's sounds folder as far as the recorder writes there: `ari-recorder/<name>` below it is
+        played as `sound:ari-recorder/<name>`."""
         return self.folder / "sounds"
 
     @property
@@ -182,13 +183,13 @@ class Pbx:
         self.sip_port, self.http_port, self.ami_port = (self._ports.one() for _ in range(3))
         self.rtp_ports = self._ports.range(RTP_PORTS)
         self.ari_password, self.ami_password = secrets.token_hex(16), secrets.token_hex(16)
-        etc = self._configure()
+        etc = self.configure()
         name = f"ari-recorder-{self.folder.parent.name}-{self.folder.name}-{secrets.token_hex(3)}"
         mounts = {
             etc: "/etc/asterisk:ro",
             self.spool_folder: "/var/spool/asterisk",
             self.folder / "log": "/var/log/asterisk",
-            self.sounds_folder: "/usr/share/asterisk/sounds/ari-recorder",
+            self.sounds_folder / "ari-recorder": "/usr/share/asterisk/sounds/ari-recorder",
         }
         for folder in (
             *list(mounts)[1:],
@@ -207,10 +208,13 @@ class Pbx:
         self.container = name
         self.engine.docker(*words, tag)
 
-    def _configure(self) -> Path:
+    def configure(self) -> Path:
         """Write /etc/asterisk: filled-in templates, and asterisk_conf/ beside them as it is shipped."""
         etc = self.folder / "etc"
         etc.mkdir(parents=True, exist_ok=True)
+        unknown = [name for name in self.added if not (root() / "docker" / "pbx" / name).is_file()]
+        if unknown:
+            raise ValueError(f"there is nothing to add to: {', '.join(unknown)}")
         for template in sorted((root() / "docker" / "pbx").glob("*.conf")):
             text = self._fill(template.read_text(encoding="utf-8"))
             (etc / template.name).write_text(f"{text}\n{self.added.get(template.name, '')}", encoding="utf-8")

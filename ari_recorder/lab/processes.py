@@ -49,6 +49,11 @@ class Process:
         return f"{self.pid}.{self.started}.{self.space}"
 
     @property
+    def runs_here(self) -> bool:
+        """Running, and within reach of this process's signals."""
+        return self.space == _space() and Process.of(self.pid) == self
+
+    @property
     def alive(self) -> bool:
         """Still running. A process of another namespace or another boot is not this one's to judge: alive."""
         return self.space != _space() or Process.of(self.pid) == self
@@ -67,7 +72,7 @@ class Process:
 
     def send(self, number: signal.Signals) -> None:
         """Signal exactly this process; nothing happens when it has ended."""
-        if self.space == _space() and Process.of(self.pid) == self:
+        if self.runs_here:
             os.kill(self.pid, number)
 
     def end(self, *, limit: float) -> None:

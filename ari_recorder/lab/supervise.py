@@ -40,28 +40,34 @@ def run(command: Sequence[str], names: Sequence[str], progress: Progress) -> int
     """
     _adopt_orphans()
     engine = Engine(progress=progress)
-    try:
-        with _answered(_leave):
+    with _answered(_leave):
+        try:
             engine.start()
             prepare(engine, names, progress)
-        return _supervised(command)
-    finally:
-        # Quietly: the command's own last words stay the last ones.
-        engine.progress = silent
-        with _answered(signal.SIG_IGN):
-            engine.stop()
-            _reap()
+            return _supervised(command)
+        finally:
+            # Quietly: the command's own last words stay the last ones.
+            engine.progress = silent
+            with _answered(signal.SIG_IGN):
+                engine.stop()
+                _reap()
 
 
 def _supervised(command: Sequence[str]) -> int:
-    sys.stdout.flush()
-    child = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, process_group=0)
+    early: list[int] = []
+    child: subprocess.Popen[bytes] | None = None
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
-        if child.poll() is None:
+        if child is None:
+            early.append(number)
+        elif child.poll() is None:
             os.kill(child.pid, number)
 
     with _answered(pass_on):
+        sys.stdout.flush()
+        child = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, process_group=0)
+        for number in early:
+            os.kill(child.pid, number)
         status = child.wait()
     return status if status >= 0 else 128 - status
 
