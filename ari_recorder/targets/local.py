@@ -75,10 +75,12 @@ class LocalTarget:
             with open_source(source, sha256=sha256, size=size) as stream:
                 _fill(part, stream, size)
             fault_point("local.synced")
-            self._check(part, path, sha256=sha256, size=size)
-            fault_point("local.checked")
-            if not self._publish(part, self._root / path):
-                return self.put(source, path, sha256=sha256, size=size)
+            final = self._root / path
+            if not self._finished(part, final, sha256=sha256, size=size):
+                if not os.path.lexists(final) and part.exists():
+                    part.unlink(missing_ok=True)
+                    raise mismatch(self.name, path)
+                return self.put(source, path, sha256=sha256, size=size)  # another writer was faster
             self._sync(path)
         return receipt(path, sha256=sha256, size=size)
 
@@ -131,14 +133,18 @@ class LocalTarget:
             with suppress(FileExistsError):
                 place.mkdir(mode=FOLDER_MODE)
 
-    def _check(self, part: Path, path: PurePosixPath, *, sha256: str, size: int) -> None:
-        with part.open("rb") as stream:
-            # Asks the disk, not the memory that the bytes were just written to.
-            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            if digest(stream) == (sha256, size):
-                return
-        part.unlink(missing_ok=True)
-        raise mismatch(self.name, path)
+    def _finished(self, part: Path, final: Path, *, sha256: str, size: int) -> bool:
+        """Read the part file back and give it its final name; False when that was not to be."""
+        try:
+            with part.open("rb") as stream:
+                # Asks the disk, not the memory that the bytes were just written to.
+                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                if digest(stream) != (sha256, size):
+                    return False
+        except FileNotFoundError:
+            return False
+        fault_point("local.checked")
+        return self._publish(part, final)
 
     def _publish(self, part: Path, final: Path) -> bool:
         """Give the final name without overwriting; False when another writer was faster."""

@@ -77,15 +77,12 @@ class SftpTarget:
             return found
         with open_source(source, sha256=sha256, size=size) as stream, self._session(path, size) as session:
             self._upload(session, stream, path, part, size)
-            with session.reader(str(part), partial(self._explained, session, path), _nothing) as stored:
-                whole = digest(stored) == (sha256, size)
-            if not whole:
+            if self._finished(session, path, part, sha256=sha256, size=size):
+                return receipt(path, sha256=sha256, size=size)
+            if _lstat(session, final) is None and _lstat(session, part) is not None:
                 session.sftp.remove(str(part))
                 raise mismatch(self.name, path)
-            published = _published(session, part, final)
-        if not published:  # another writer was faster: adopt what it made, or find the conflict
-            return self.put(source, path, sha256=sha256, size=size)
-        return receipt(path, sha256=sha256, size=size)
+        return self.put(source, path, sha256=sha256, size=size)  # another writer was faster
 
     def stat(self, path: PurePosixPath) -> Stat | None:
         with self._session(path) as session:
@@ -141,6 +138,19 @@ class SftpTarget:
                 file.truncate(size)
         finally:
             file.close()
+
+    def _finished(
+        self, session: Session, path: PurePosixPath, part: PurePosixPath, *, sha256: str, size: int
+    ) -> bool:
+        """Read the part file back and give it its final name; False when that was not to be."""
+        explain = partial(self._explained, session, path)
+        try:
+            with session.reader(str(part), explain, _nothing) as stored:
+                if digest(stored) != (sha256, size):
+                    return False
+        except FileNotFoundError:
+            return False
+        return _published(session, part, self._root / path)
 
     def _create(self, session: Session, relative: PurePosixPath, part: str) -> Any:
         """Open the part file for writing; one that is there already is written over, never emptied."""
