@@ -12,16 +12,6 @@ from . import debian, images, pbx, runfolder, supervise, venv
 from .engine import Engine
 from .progress import spoken
 
-TOOLS = {
-    "sipp": "sip-tester",
-    "sshd": "openssh-server",
-    "ssh-keygen": "openssh-client",
-    "sftp": "openssh-client",
-    "openssl": "openssl",
-    "sox": "sox",
-}
-"""What the demo and the tests start, besides the engine: program → Debian's package."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
@@ -53,7 +43,7 @@ def _obey(asked: argparse.Namespace) -> int:
         return 0
     if asked.command == "clean":
         return _clean()
-    debian.ensure(TOOLS, progress=spoken)
+    debian.ensure(debian.TOOLS, progress=spoken)
     names = tuple(asked.image or images.NAMES)
     if asked.command == "run":
         return supervise.run(asked.words, names, spoken)

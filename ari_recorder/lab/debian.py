@@ -19,6 +19,17 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 LOCK = Path("/run/ari-recorder-apt.lock")
 
 
+TOOLS = {
+    "sipp": "sip-tester",
+    "sshd": "openssh-server",
+    "ssh-keygen": "openssh-client",
+    "sftp": "openssh-client",
+    "openssl": "openssl",
+    "sox": "sox",
+}
+"""What the demo and the tests start, besides the engine: program → Debian's package."""
+
+
 def obstacle() -> str | None:
     """Why packages cannot be installed here, as half a sentence; None when they can."""
     if not Path("/etc/debian_version").exists() or find("apt-get") is None:

@@ -109,7 +109,7 @@ class Pbx:
     def stop(self) -> None:
         """An orderly end of Asterisk; `start` goes on with the same ports and folders."""
         if self.container:
-            self.engine.docker("stop", "--time", "10", self.container, limit=60)
+            self.engine.docker("stop", "-t", "10", self.container, limit=60)
 
     def kill(self) -> None:
         """SIGKILL to Asterisk, as a power cut would."""
