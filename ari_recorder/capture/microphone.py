@@ -58,7 +58,7 @@ class Microphone:
     @property
     def silent(self) -> bool:
         """No file is open any more, nor will one be."""
-        return self.pair is None or self.pair.phase in (Phase.CLOSED, Phase.SNOOPING, Phase.RATING)
+        return self.pair is None or self.pair.phase in (Phase.CLOSED, Phase.SNOOPING)
 
     def concerns(self, event: ev.Event) -> bool:
         """Whether the event is about one of the current pair's snoops or files."""
@@ -77,7 +77,7 @@ class Microphone:
         segment = segment_of(ledger.recording.id, number, ledger.recording.call.codec or "", why)
         self.pair = Pair(segment, ledger.recording.call.channel)
         ledger.change(segments=(*ledger.recording.segments, segment))
-        return [ledger.save(), *self.pair.open(), ledger.wake(f"pair-{number}", PAIR_PATIENCE)]
+        return [*self.pair.open(ledger.save()), ledger.wake(f"pair-{number}", PAIR_PATIENCE)]
 
     def found_rolling(self, channel: str) -> None:
         """An earlier life's last segment still records: go on with it."""
@@ -129,10 +129,10 @@ class Microphone:
         self._keep()
         after = self.pair.phase
         if after is before:
-            failed = self.pair.failure and after is Phase.RATING
+            failed = self.pair.failure and after is Phase.SNOOPING
             return [*commands, self._soon()] if failed else [*commands, *self._take_next()]
         if after is Phase.STARTING:
-            return [self._ledger.save(), *commands]
+            return [*commands, self._ledger.save()]
         if after is Phase.ROLLING:
             self._failures = 0
             return [*commands, self._ledger.save()]
@@ -157,7 +157,7 @@ class Microphone:
             return self._take_next(forced=True)
         if what == "orphan" and self.pair.closed and self._next is None:
             return self._again(at, "Asterisk ended the recording while the call went on")
-        overdue = self.pair.phase in (Phase.SNOOPING, Phase.RATING, Phase.STARTING)
+        overdue = self.pair.phase in (Phase.SNOOPING, Phase.STARTING)
         if what == f"pair-{self.pair.segment.number}" and overdue:
             return self._again(at, self.pair.failure or "Asterisk did not start the recording in time")
         return []

@@ -1,8 +1,8 @@
 """Two snoops on one channel, from creation to closed files: one segment of a recording.
 
 The order of things is measured, not guessed (ASTERISK.md, "Capture with snoop channels"): both snoops at
-once, both `SnoopReady` awaited (a `record` before it is refused), the snoop's own rate read, both
-recordings at once, both `RecordingStarted` awaited.
+once, their own rate read, both `SnoopReady` awaited (a `record` before it is refused), both recordings at
+once, both `RecordingStarted` awaited.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import Enum, auto
 from ..model.call import Side
 from ..model.recording import Leg, Segment
 from . import events as ev
-from .commands import Command, DropChannel, ReadChannel, Record, StopRecord, TakeSnoop, Together
+from .commands import Command, DropChannel, ReadChannel, Record, Save, StopRecord, TakeSnoop, Together
 
 NATIVE_FORMAT = "CHANNEL(audionativeformat)"
 
@@ -25,7 +25,6 @@ _SLIN_RATES = {"slin": 8000, "slin44": 44100} | {
 
 class Phase(Enum):
     SNOOPING = auto()
-    RATING = auto()
     STARTING = auto()
     ROLLING = auto()
     CLOSING = auto()
@@ -79,10 +78,11 @@ class Pair:
     def closed(self) -> bool:
         return self.phase is Phase.CLOSED
 
-    def open(self) -> list[Command]:
-        return [
-            Together(tuple(TakeSnoop(self.channel, self.segment.leg(side).snoop, side) for side in (*Side,)))
-        ]
+    def open(self, journal: Save) -> list[Command]:
+        """Take the snoops while the journal is written: as long as nothing records, nothing can be lost."""
+        snoops = (TakeSnoop(self.channel, self.segment.leg(side).snoop, side) for side in (*Side,))
+        rate = ReadChannel(self.segment.remote.snoop, (NATIVE_FORMAT,))
+        return [Together((journal, *snoops)), rate]
 
     def close(self) -> list[Command]:
         """Stop both recordings, then give the snoops back. Closed once both files are."""
@@ -101,8 +101,9 @@ class Pair:
         """Advance on an event about one of the two snoops; `segment` and `phase` tell the result."""
         match event:
             case ev.SnoopReady(snoop=snoop):
-                return self._snoop_ready(snoop)
-            case ev.ChannelRead() if self.phase is Phase.RATING:
+                self._ready.add(snoop)
+                return self._record(event.at)
+            case ev.ChannelRead():
                 return self._rated(event)
             case ev.RecordingStarted(at=at, name=name):
                 self._leg(name, started_at=at)
@@ -128,22 +129,22 @@ class Pair:
         """Both snoop channels are known to have ended (a new pair may be taken)."""
         return len(self._gone) == 2
 
-    def _snoop_ready(self, snoop: str) -> list[Command]:
-        self._ready.add(snoop)
-        if self.phase is not Phase.SNOOPING or len(self._ready) < 2:
-            return []
-        self.phase = Phase.RATING
-        return [ReadChannel(self.segment.remote.snoop, (NATIVE_FORMAT,))]
-
     def _rated(self, event: ev.ChannelRead) -> list[Command]:
         rate = next((_SLIN_RATES[f] for f in event.formats if f in _SLIN_RATES), None)
         if rate is None:
             self.fail("the snoop channel ended before its rate was known")
             return []
-        self.segment = replace(self.segment, rate=rate)
-        self._ask(event.at)
+        if not self.segment.rate:
+            self.segment = replace(self.segment, rate=rate)
+        return self._record(event.at)
+
+    def _record(self, at: datetime) -> list[Command]:
+        """Once both snoops are ready and their rate is known, not before."""
+        if self.phase is not Phase.SNOOPING or len(self._ready) < 2 or not self.segment.rate:
+            return []
         self.phase = Phase.STARTING
-        return [Together(tuple(Record(leg.snoop, leg.name, rate) for leg in self.legs))]
+        self._ask(at)
+        return [Together(tuple(Record(leg.snoop, leg.name, self.segment.rate) for leg in self.legs))]
 
     def _ask(self, at: datetime) -> None:
         for side in Side:
@@ -174,5 +175,5 @@ class Pair:
             self.phase = Phase.CLOSED
         elif self.phase is Phase.STARTING and all(leg.started_at for leg in self.legs):
             self.phase = Phase.ROLLING
-        elif self.gone and self.phase in (Phase.SNOOPING, Phase.RATING):
+        elif self.gone and self.phase is Phase.SNOOPING:
             self.phase = Phase.CLOSED

@@ -57,10 +57,9 @@ class Session:
     # -- orders from the switchboard ---------------------------------------------------------------------
 
     def begin(self) -> list[Command]:
-        """The first orders: the journal, then the microphones."""
-        commands: list[Command] = [self.ledger.save()]
-        if self.recording.setting.start is not Start.AFTER_ANNOUNCEMENT:
-            commands += self.microphone.take("start")
+        """The first orders: journal and microphones; nothing records before the journal is durable."""
+        late = self.recording.setting.start is Start.AFTER_ANNOUNCEMENT
+        commands = [self.ledger.save()] if late else self.microphone.take("start")
         return [*commands, ReadChannel(self.channel, CHANNEL_FUNCTIONS), self.poll_later()]
 
     def enter_gate(self, at: datetime) -> list[Command]:

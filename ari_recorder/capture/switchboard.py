@@ -78,6 +78,8 @@ class Switchboard:
         self._new_id = new_id
         self._wishes: dict[str, Wish] = {}
         self._decided: dict[str, CallFacts] = {}
+        self._finished: set[str] = set()
+        """Living channels whose recording is over (refused or failed): not to be begun again."""
 
     def handle(self, event: ev.Event) -> list[Order]:
         """Whatever the PBX, a timer or a command's result says."""
@@ -150,9 +152,9 @@ class Switchboard:
         return self._decide(channel, self.inbound(at, channel, trunk))
 
     def _called(self, at: datetime, caller: ev.Channel, peer: ev.Channel, dialstring: str) -> list[Order]:
-        if self._spoken_for(caller.id) or peer.technology == "Local":
-            return []
         origin = self.lines.origin(caller.id) or caller
+        if self._spoken_for(caller.id) or peer.technology == "Local":
+            return self._user_known(at, origin, peer)
         trunk = self.judge.trunk_of(peer.endpoint)
         wish = self._wishes.get(origin.id, Wish())
         if trunk is not None:
@@ -169,6 +171,20 @@ class Switchboard:
             wish=wish,
         )
         return self._decide(origin, facts)
+
+    def _user_known(self, at: datetime, origin: ev.Channel, peer: ev.Channel) -> list[Order]:
+        """An inbound call that no setting took so far now rings a user: a setting may be for that user."""
+        facts = self._decided.get(origin.id)
+        late = facts is not None and facts.direction is Direction.INBOUND and not facts.wish.forbid
+        if facts is None or not late or peer.technology == "Local" or self._following({origin.id}):
+            return []
+        facts = replace(facts, at=at, user=peer.endpoint, callee=peer.caller)
+        decision = self.judge.decide(facts)
+        if not decision.record or origin.id in self._finished:
+            return []
+        self._decided[origin.id] = facts
+        session = self._open(origin, facts, self.judge.chosen(decision, facts))
+        return self._ordered(session, session.begin())
 
     def _spoken_for(self, caller: str) -> bool:
         """A leg called for a call whose trunk channel was decided upon already is no call of its own."""
@@ -288,11 +304,13 @@ class Switchboard:
     def _ordered(self, session: Session, commands: list[Command]) -> list[Order]:
         if session.done:
             self.sessions.pop(session.recording.id, None)
+            self._finished.add(session.channel)
         return [Order(session.recording.id, command) for command in commands]
 
     def _forget(self, channel: str) -> None:
         self._wishes.pop(channel, None)
         self._decided.pop(channel, None)
+        self._finished.discard(channel)
         self.lines.forget(channel)
 
 

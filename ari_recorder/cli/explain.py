@@ -1,1 +1,5 @@
-"""`ari-recorder explain`: which setting decides a call, and why."""
+"""`ari-recorder explain`."""
+
+
+def explain() -> None:
+    """To come."""

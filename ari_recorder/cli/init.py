@@ -1,1 +1,5 @@
-"""`ari-recorder init`: write a commented configuration to begin with."""
+"""`ari-recorder init`."""
+
+
+def init() -> None:
+    """To come."""

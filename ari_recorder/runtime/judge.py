@@ -26,6 +26,4 @@ class PolicyJudge:
         return chosen(self.policy, decision, facts)
 
     def announcement_required(self, setting: str) -> bool:
-        """Whether the setting forbids to record a call that did not hear its announcement."""
-        found = next((s for s in self.policy.settings if s.name == setting), None)
-        return found is None or found.announcement is None or found.announcement.required
+        return self.policy.announcement_required(setting)

@@ -143,8 +143,10 @@ class PbxLink:
             else:
                 workers.submit(order.worker, order.command)
 
-    async def _carry_out(self, _worker: str, command: cmd.Command) -> None:
+    async def _carry_out(self, worker: str, command: cmd.Command) -> None:
         match command:
+            case cmd.Together(commands=commands):
+                await asyncio.gather(*(self._carry_out(worker, each) for each in commands))
             case cmd.Save(recording=recording):
                 self._unfinished[recording.id] = recording
                 await self._journal.save(recording)

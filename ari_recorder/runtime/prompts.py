@@ -12,11 +12,11 @@ from ..capture.ledger import Prompt
 from ..config.assets import asset
 from ..model.errors import RecorderError
 from ..rules.policy import Policy
+from ..rules.policy import Prompt as PolicyPrompt
 from ..targets.paths import word
 
 FOLDER = "ari-recorder"
 """Below Asterisk's sounds folder."""
-SHIPPED = "shipped:"
 
 log = structlog.get_logger()
 
@@ -32,18 +32,17 @@ def install(policy: Policy, sounds: Path) -> dict[str, Prompt]:
         if prompt.name not in wanted:
             continue
         try:
-            installed[prompt.name] = _installed(prompt.name, source_of(prompt.file), sounds / FOLDER)
+            installed[prompt.name] = _installed(prompt.name, source_of(prompt), sounds / FOLDER)
         except (RecorderError, OSError) as error:
             log.error(str(error), action="prompt.not-installed", prompt=prompt.name)
     return installed
 
 
-def source_of(file: str | Path) -> Path:
-    """The sound file behind a policy's `file`: a path, or `shipped:en/recorded` for one of the product's."""
-    text = str(file)
-    if not text.startswith(SHIPPED):
-        return Path(text)
-    stem = asset("sounds") / text.removeprefix(SHIPPED)
+def source_of(prompt: PolicyPrompt) -> Path:
+    """The sound file behind a policy's prompt: the admin's own, or one that comes with the product."""
+    if prompt.path is not None:
+        return prompt.path
+    stem = asset("sounds") / (prompt.shipped or "")
     return next(iter(sorted(stem.parent.glob(stem.name + ".*"))), stem)
 
 

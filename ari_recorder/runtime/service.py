@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -24,7 +25,7 @@ from ..capture.switchboard import Switchboard
 from ..config.machine import Machine, Pbx
 from ..evidence.chain import Chain
 from ..evidence.keys import Keys, ensure_keys
-from ..model.errors import RecorderError
+from ..model.errors import ConfigError, RecorderError
 from ..model.recording import Recording, State
 from ..pipeline import Pipeline
 from ..rules.policy import Policy, load_policy
@@ -70,13 +71,25 @@ async def foundations(machine: Machine) -> AsyncIterator[Foundations]:
     Any RecorderError of config.*, spool.* or seal.*.
     """
     policy = load_policy(machine.recorder.policy)
-    machine.recorder.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     seal = machine.seal
+    for folder in (machine.recorder.state, seal.key.parent, seal.certificate.parent):
+        _make(folder)
     keys = await asyncio.to_thread(
         ensure_keys, seal.key, seal.certificate, seal.passphrase_file, seal.common_name, seal.key_bits
     )
     with Spool(machine.recorder.spool) as spool, Chain(machine.recorder.state / "chain.jsonl") as chain:
         yield Foundations(machine, policy, spool, keys, chain)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "config.value",
+            f"The folder {folder} cannot be made: {error.strerror}.",
+            remedy='Make it and give it to the recorder\'s user, or name another one under "[recorder]".',
+        ) from error
 
 
 class Service:
@@ -166,7 +179,7 @@ class Service:
             lost = await drops_frames(link.client, self._base.machine.recorder.state, name)
             link.distrust_translator(bool(lost))
             word = {True: "drops reordered frames", False: "sound", None: "unknown"}[lost]
-            self._change_pbx(name, lambda known, word=word: replace(known, translator=word))
+            self._change_pbx(name, partial(replace, translator=word))
 
     # -- while it runs ------------------------------------------------------------------------------
 
@@ -188,12 +201,9 @@ class Service:
 
     def _connected(self, pbx: str, error: str | None) -> None:
         version = self._links[pbx].board.pbx_version
-        self._change_pbx(
-            pbx,
-            lambda known: replace(
-                known, connected=error is None, since=presence.now(), error=error, version=version
-            ),
-        )
+        now = presence.now()
+        change = partial(replace, connected=error is None, since=now, error=error, version=version)
+        self._change_pbx(pbx, change)
 
     def _change_pbx(self, name: str, change: Callable[[PbxPresence], PbxPresence]) -> None:
         pbxs = tuple(change(p) if p.name == name else p for p in self._presence.pbxs)

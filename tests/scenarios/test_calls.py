@@ -38,22 +38,29 @@ def test_an_inbound_call_becomes_one_segment_from_ring_to_hang_up() -> None:
     assert not pbx.snoops
 
 
-def test_the_journal_opens_before_the_first_order_to_asterisk() -> None:
+def test_the_journal_is_durable_before_anything_records() -> None:
     pbx = SimulatedPbx()
     pbx.inbound()
-    kinds = [type(c) for c in pbx.script]
-    assert kinds.index(cmd.Save) < kinds.index(cmd.Together)
-    assert pbx.saved["rec1"].segments[0].remote.name == "ari-recorder/rec1/1-remote"
+    orders = [c for c in pbx.script if not isinstance(c, cmd.Together)]
+    kinds = [type(c) for c in orders]
+    first = kinds.index(cmd.Save)
+    assert first < kinds.index(cmd.Record)
+    journalled = orders[first]
+    assert isinstance(journalled, cmd.Save)
+    assert journalled.recording.segments[0].remote.name == "ari-recorder/rec1/1-remote"
+    together = next(c for c in pbx.script if isinstance(c, cmd.Together))
+    assert journalled in together.commands
 
 
 def test_record_is_ordered_only_when_both_snoops_are_ready() -> None:
     pbx = SimulatedPbx()
     pbx.disobey = lambda c: True if isinstance(c, cmd.TakeSnoop) else None  # swallowed: no answer yet
+    for side in ("remote", "local"):
+        pbx.snoop_rate[f"rec1.1-{side}"] = "slin"
     caller = pbx.inbound()
     first, second = (c for c in pbx.script if isinstance(c, cmd.TakeSnoop))
     pbx.disobey = lambda _c: None
     pbx.snoops[first.snoop] = pbx.snoops[second.snoop] = caller
-    pbx.snoop_rate[first.snoop] = pbx.snoop_rate[second.snoop] = "slin"
     pbx.tell(ev.SnoopReady(pbx.now, first.snoop))
     assert not any(isinstance(c, cmd.Record) for c in pbx.script)
     pbx.tell(ev.SnoopReady(pbx.now, second.snoop))

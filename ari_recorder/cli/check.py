@@ -1,0 +1,5 @@
+"""`ari-recorder check`."""
+
+
+def check() -> None:
+    """To come."""

@@ -1,0 +1,5 @@
+"""`ari-recorder demo`."""
+
+
+def demo() -> None:
+    """To come."""
