@@ -7,17 +7,16 @@ What SIPp 3.6 is like, found out by trying and in its source, and designed aroun
 - Without `-nostdin` it reads the terminal. `-bg` takes it away from its parent.
 - Media goes to and from one pair of ports, bound at start: `-mp` and the second above it.
 - After `-timeout` it still waits for its calls to end, unless `-timeout_error` is given.
-- SIGTERM ends it at once, without BYE and with status 0. SIGUSR1 keeps it from new calls, a second one ends
-  those it has, with BYE. A scenario or audio file that it cannot read is status 1, as a failed call is.
+- SIGTERM ends it at once, without BYE and with status 0; its softer signals do nothing once the last call
+  of `-m` has begun. A scenario or audio file that it cannot read is status 1, as a failed call is.
+- A caller's first call comes one period of its rate (`-r` a second) after the start.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -127,22 +126,13 @@ class SippPhone:
             raise self._failure()
 
     def close(self) -> None:
-        """Hang up if need be, end SIPp and give the ports back; the folder stays."""
+        """End SIPp, where it still runs without a BYE, and give the ports back; the folder stays."""
         if self._process is not None:
-            self._end(self._process)
+            self._process.kill()
+            self._process.wait(timeout=10)
         if self._ports is not None:
             self._ports.close()
             self._ports = None
-
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        for _ in range(2):
-            if process.poll() is None:
-                process.send_signal(signal.SIGUSR1)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=1)
-        if process.poll() is None:
-            process.kill()
-        process.wait(timeout=10)
 
     def _start(self, role: str, values: Mapping[str, str], *, limit: float) -> None:
         if self._ports is not None:
@@ -178,7 +168,22 @@ class SippPhone:
         (place / f"{role}.xml").write_text(scenario, encoding="utf-8")
         media, _ = self._ports.range(4)
         argv = [need("sipp", "sip-tester"), f"{self.pbx[0]}:{self.pbx[1]}", "-sf", str(place / f"{role}.xml")]
-        argv += ["-i", HOST, "-p", str(port), "-mi", HOST, "-mp", str(media), "-m", "1", "-l", "1", "-r", "1"]
+        argv += [
+            "-i",
+            HOST,
+            "-p",
+            str(port),
+            "-mi",
+            HOST,
+            "-mp",
+            str(media),
+            "-m",
+            "1",
+            "-l",
+            "1",
+            "-r",
+            "20",
+        ]
         argv += ["-nostdin", "-aa", "-skip_rlimit", "-deadcall_wait", "0"]
         argv += ["-timeout", str(math.ceil(limit)), "-timeout_error"]
         argv += ["-trace_err", "-error_file", str(place / f"{role}.errors")]
