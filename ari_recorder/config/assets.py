@@ -1,4 +1,4 @@
-"""Where the files lie that are shipped beside the code: prompts, Asterisk's configuration, container files."""
+"""Where shipped files lie: prompts, Asterisk's configuration, container files."""
 
 from __future__ import annotations
 

@@ -120,10 +120,10 @@ def _place(error: ErrorDetails, model: type[BaseModel]) -> tuple[KeyPath, Any]:
     path: KeyPath = ()
     kind: Any = model
     for part in error["loc"]:
-        kind = _bare(kind)
+        kind = bare(kind)
         if part == "[key]":
             continue
-        members = _members(kind)
+        members = members_of(kind)
         if members and isinstance(part, str):
             kind = members.get(part, kind)
             continue
@@ -135,10 +135,10 @@ def _place(error: ErrorDetails, model: type[BaseModel]) -> tuple[KeyPath, Any]:
             kind = field.annotation
         else:
             kind = _element(kind)
-    return path, _bare(kind)
+    return path, bare(kind)
 
 
-def _bare(kind: Any) -> Any:
+def bare(kind: Any) -> Any:
     """Without Annotated and `| None`."""
     while True:
         arguments = get_args(kind)
@@ -157,7 +157,7 @@ def _element(kind: Any) -> Any:
     return arguments[1] if get_origin(kind) is dict else Any
 
 
-def _members(kind: Any) -> dict[str, type[BaseModel]]:
+def members_of(kind: Any) -> dict[str, type[BaseModel]]:
     """The tables of a union, by the value of their `kind`."""
     if get_origin(kind) not in (Union, UnionType):
         return {}
@@ -166,7 +166,7 @@ def _members(kind: Any) -> dict[str, type[BaseModel]]:
 
 
 def _tags(kind: Any) -> list[str]:
-    return list(_members(kind))
+    return list(members_of(kind))
 
 
 def _choice(kind: Any) -> Iterator[str]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationInfo
 
 from ..model.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What the reference calls a type, as metadata of an `Annotated` one."""
+
+    name: str
 
 
 class Table(BaseModel):
@@ -45,7 +53,7 @@ def _word(text: str) -> str:
     return text
 
 
-Word = Annotated[str, AfterValidator(_word)]
+Word = Annotated[str, AfterValidator(_word), Called("name")]
 """A name that is safe in a path, a log line and a dialplan."""
 
 

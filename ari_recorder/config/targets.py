@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from .problems import suggestion
-from .table import ResolvedPath, Table, Word, secret_of
+from .table import Called, ResolvedPath, Table, Word, secret_of
 
 TEMPLATE_WORDS: dict[str, str] = {
     "Y": "year of the call's begin, four digits (recorder's local time)",
@@ -27,6 +27,7 @@ TEMPLATE_WORDS: dict[str, str] = {
     "trunk": "name of the trunk",
     "trunk_number": "the PBX's own public number",
     "pbx": "name of the PBX",
+    "id": "the recording's id",
 }
 """What may stand after `$` in a path template."""
 
@@ -44,9 +45,8 @@ def _template(text: str) -> str:
         if found["dollar"] or word in TEMPLATE_WORDS:
             continue
         wrong = (word or found["wrong"] or "").strip("{}")
-        raise ValueError(
-            f'holds "${wrong}", which is not known; {suggestion(wrong, TEMPLATE_WORDS, "known are")}'
-        )
+        hint = suggestion(f"${wrong}", [f"${known}" for known in TEMPLATE_WORDS], "known are")
+        raise ValueError(f'holds "${wrong}", which is not known; {hint}')
     if any(ord(character) < 32 or character in "\\\x7f" for character in text):
         raise ValueError("must not hold a backslash or a control character")
     if PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts:
@@ -54,7 +54,9 @@ def _template(text: str) -> str:
     return text
 
 
-PathTemplate = Annotated[str, StringConstraints(max_length=500), AfterValidator(_template)]
+PathTemplate = Annotated[
+    str, StringConstraints(max_length=500), AfterValidator(_template), Called("path template")
+]
 """A sub-folder made of text and `$` words, see `TEMPLATE_WORDS`; always relative, may be empty."""
 
 

@@ -13,7 +13,7 @@ import phonenumbers
 from pydantic import AfterValidator, Field, PrivateAttr, StringConstraints, ValidationInfo
 
 from ..config.problems import nearest
-from ..config.table import Table, Word
+from ..config.table import Called, Table, Word
 from ..config.targets import Target
 from ..config.toml import Document, build, parse, read
 from ..model.call import Direction
@@ -78,9 +78,10 @@ def _some(values: tuple[Direction, ...]) -> tuple[Direction, ...]:
     return tuple(direction for direction in Direction if direction in values)
 
 
-Title = Annotated[str, AfterValidator(_title)]
+Title = Annotated[str, AfterValidator(_title), Called("name")]
 Comment = Annotated[str, StringConstraints(max_length=500)]
-NumberPattern = Annotated[str, AfterValidator(check_pattern)]
+NumberPattern = Annotated[str, AfterValidator(check_pattern), Called("number pattern")]
+Endpoint = Annotated[str, AfterValidator(_endpoint), Called("endpoint")]
 Directions = Annotated[tuple[Direction, ...], AfterValidator(_some)]
 Flag = Annotated[bool, Field(strict=True)]
 
@@ -90,7 +91,7 @@ class Trunk(Table):
 
     name: Title
     """How messages and metadata call the trunk."""
-    endpoints: Annotated[tuple[Annotated[str, AfterValidator(_endpoint)], ...], Field(min_length=1)]
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
     """Asterisk's names for it: technology and endpoint, `*` and `?` allowed, as `PJSIP/trunk-*`."""
     numbers: tuple[NumberPattern, ...] = ()
     """The PBX's own public numbers on this trunk. Tells apart trunks that share an endpoint; `explain` knows
