@@ -95,21 +95,24 @@ def build(model: type[M], document: Document, check: Callable[[M], Iterable[Flaw
 
 def _bytes(path: Path) -> bytes:
     try:
-        # Without waiting: a pipe in the file's place must not hang the recorder.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(path, "rb", opener=_without_waiting) as stream:  # noqa: PTH123 - Path.open takes no opener
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise _unreadable(path, "it is not a regular file")
+            if status.st_size > LARGEST:
+                raise _unreadable(path, f"it has {status.st_size} bytes, at most {LARGEST} are read")
+            return stream.read(LARGEST)
     except FileNotFoundError:
         problem = Problem(None, "", "the file does not exist.", "config.missing")
         remedy = 'Write it, or let "ari-recorder init" write a commented one.'
         raise ConfigFileError(str(path), [problem], remedy=remedy) from None
     except (OSError, ValueError) as error:
         raise _unreadable(path, getattr(error, "strerror", None) or "no file can have this name") from error
-    with os.fdopen(handle, "rb") as stream:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise _unreadable(path, "it is not a regular file")
-        if status.st_size > LARGEST:
-            raise _unreadable(path, f"it has {status.st_size} bytes, at most {LARGEST} are read")
-        return stream.read(LARGEST)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe in the file's place must not hang the recorder."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _unreadable(path: Path, why: str) -> ConfigFileError:
