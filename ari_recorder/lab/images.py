@@ -48,9 +48,9 @@ def tag(name: str) -> str:
 
 
 def bases(name: str) -> tuple[str, ...]:
-    """The images that this one's Dockerfile is made from, as `name:tag`, in alphabetical order."""
+    """The images this one is made from, as `name:tag`, in alphabetical order; `scratch` is none."""
     text = (_folder(name) / "Dockerfile").read_text(encoding="utf-8")
-    stages = set(re.findall(r"^FROM\s+\S+\s+AS\s+(\S+)", text, re.MULTILINE | re.IGNORECASE))
+    stages = set(re.findall(r"^FROM\s+\S+\s+AS\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)) | {"scratch"}
     return tuple(sorted(set(re.findall(r"^FROM\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)) - stages))
 
 
