@@ -99,13 +99,20 @@ take() {
 
 convert() { openssl x509 -in "$1" "$2" "$3" 2> /dev/null || openssl x509 -inform DER -in "$1" "$2" "$3" 2> /dev/null; }
 
+# The bytes of an RSA key's signatures, as many as its modulus has.
+size_of() {
+    modulus=$(openssl rsa -pubin -in "$1" -noout -modulus 2> /dev/null) || return 1
+    modulus=${modulus#*=}
+    echo $((${#modulus} / 2))
+}
+
 # Sets $key to the number of certificate $1 in the table (number, fingerprint, path); 0: it is none.
 take_certificate() {
     while IFS=$us read -r key fingerprint path; do
         [ "$path" != "$1" ] || return 0
     done < "$work/certificates"
     count=$((count + 1)) key=$count fingerprint=-
-    if convert "$1" -noout -pubkey > "$work/key.$key"; then
+    if convert "$1" -noout -pubkey > "$work/key.$key" && size_of "$work/key.$key" > "$work/size.$key"; then
         fingerprint=$(convert "$1" -outform DER | sha256sum | cut -c 1-64)
         case ${1##*/} in
         ari-recorder-"$(printf '%.16s' "$fingerprint")".crt) ;;
@@ -163,9 +170,11 @@ signature() {
         finding "$base.sig" 'cannot be checked: there is no certificate (*.crt) in its folder or above.'
         return
     fi
+    size=$(wc -c < "$base.sig")
     for key in $keys; do
-        if openssl dgst -sha256 -verify "$work/key.$key" -signature "$base.sig" \
-            < "$base.sha256" > /dev/null 2>&1; then
+        # openssl itself does not mind bytes that follow a signature.
+        if [ $((size)) = "$(cat "$work/size.$key")" ] && openssl dgst -sha256 \
+            -verify "$work/key.$key" -signature "$base.sig" < "$base.sha256" > /dev/null 2>&1; then
             signer=$key
             printf '%s\n' "$key" >> "$work/signers"
             return
@@ -237,7 +246,7 @@ metadata() {
         finding "${base}_info.txt" "names another certificate than the one that signed, $fingerprint."
     [ -n "$trust" ] || [ "$chain" = "$fingerprint" ] ||
         finding "$base.sig" "was signed with the certificate $fingerprint, but its chain was begun with $chain."
-    printf '%s\n' "$sealed" >> "$work/present"
+    printf '%s\n' "$chain$us$sealed" >> "$work/present"
     row=$chain$us$number$us$sealed$us$(hash_of "$base.sig")$us$before$us$before_name$us$before_signature
     printf '%s\n' "$row$us$base" >> "$work/links"
     while IFS= read -r line; do
@@ -344,7 +353,7 @@ gap() {
     by="($before_name, named by $name); counted as $label."
     if [ $((last + 2)) != "$number" ]; then
         finding "$base.sig" "numbers $((last + 1)) to $((number - 1)) are missing or faulty, among them $by"
-    elif ! held "$before_name" "$work/broken" && ! held "$before_name" "$work/present"; then
+    elif ! held "$before_name" "$work/broken" && ! held "$chain$us$before_name" "$work/present"; then
         finding "$base.sig" "number $((last + 1)) is missing $by"
     fi # else it is here, and was found faulty already
 }
