@@ -29,7 +29,13 @@ from .transport import RefusedError
 
 log = logging.getLogger(__name__)
 
-UNWANTED = ("ChannelVarset", "ChannelDialplan")
+UNWANTED = (
+    "ChannelVarset",
+    "ChannelDialplan",
+    "EndpointStateChange",
+    "PeerStatusChange",
+    "ContactStatusChange",
+)
 """Events never used; on a busy PBX they are most of all."""
 
 HIGH_WATER = 5000

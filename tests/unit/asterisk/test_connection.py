@@ -13,6 +13,7 @@ from ari_recorder.asterisk.ari import connection as module
 from ari_recorder.asterisk.ari.client import AriClient
 from ari_recorder.asterisk.ari.connection import AriConnection, Connected, Disconnected, Item, Pauses
 from ari_recorder.capture.events import PlaybackStarted
+from ari_recorder.model.errors import TransientError
 
 from .stand_in import DEADLINE, PASSWORD, USER, StandIn
 
@@ -206,14 +207,10 @@ async def test_an_asterisk_that_stays_away_is_said_once_and_not_pressed(
 
 async def test_pauses_grow_to_their_limit(client: AriClient) -> None:
     line = connect(client, Pauses())
-    error = await _unreachable()
+    error = TransientError("ari.unreachable", "gone")
     grown = [line._pause(error, failures) for failures in range(12)]
     assert 0.1 <= grown[0] <= 0.2
     assert all(5 <= pause <= 10 for pause in grown[8:])
-
-
-async def _unreachable() -> module.RecorderError:
-    return module.TransientError("ari.unreachable", "gone")
 
 
 async def test_a_technology_that_asterisk_does_not_have_is_left_out(pbx: StandIn, client: AriClient) -> None:
