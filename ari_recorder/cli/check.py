@@ -1,5 +1,166 @@
-"""`ari-recorder check`."""
+"""`ari-recorder check`: what is missing, in plain words, and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from ..asterisk.ari.client import AriClient
+from ..asterisk.findings import Finding, Level, fail, ok, warn
+from ..asterisk.inspect import inspect
+from ..config.machine import Machine, Pbx
+from ..evidence.keys import load_keys
+from ..model.document import plain
+from ..model.errors import RecorderError
+from ..rules.policy import Policy, load_policy
+from ..runtime import presence
+from ..runtime.prompts import install
+from ..runtime.service import APPLICATION
+from ..spool.disk import space
+from ..targets.register import make_target
+from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
+
+MARKS = {Level.OK: "[green]✓[/]", Level.WARN: "[yellow]![/]", Level.FAIL: "[bold red]✗[/]"}
+LOW_SPACE = 5 * 2**30
+"""Bytes: about 85 hours of calls in G.711 stereo, twice (leg and assembled file)."""
 
 
-def check() -> None:
-    """To come."""
+def check(config: ConfigPath = None, json: Json = False) -> None:
+    """Look at configuration, policy, spool, key, targets and every PBX. Takes a few seconds.
+
+    Disturbs no call and may run while the recorder does. Exit code 1 when something must be mended.
+    """
+    with errors_explained(json):
+        settings = machine(config)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=err, transient=True, disable=json or not err.is_terminal) as bar:
+        task = bar.add_task("Looking at this machine")
+        sections = {"recorder": list(_recorder(settings))}
+        policy = _policy(settings, sections["recorder"])
+        if policy is not None:
+            bar.update(task, description="Asking the targets")
+            sections["targets"] = list(_targets(policy))
+        for name, pbx in settings.pbx.items():
+
+            def say(step: str, name: str = name) -> None:
+                bar.update(task, description=f"PBX {name}: {step}")
+
+            sections[f"PBX {name}"] = asyncio.run(_pbx(pbx, policy, say))
+    failed = any(f.level is Level.FAIL for found in sections.values() for f in found)
+    if json:
+        emit({"ok": not failed, "sections": {name: plain(tuple(found)) for name, found in sections.items()}})
+    else:
+        _print(sections, failed=failed)
+    raise SystemExit(Exit.FINDINGS if failed else Exit.OK)
+
+
+def _recorder(settings: Machine) -> Iterator[Finding]:
+    yield ok("config.valid", "The configuration can be read")
+    alive = presence.read(settings.recorder.state)
+    if alive is not None and alive.alive(presence.now()):
+        yield ok("recorder.running", "The recorder runs", f"process {alive.pid}")
+    else:
+        yield warn("recorder.running", "The recorder is not running", "", "Start it: ari-recorder run")
+    yield from _disk(settings.recorder.spool)
+    yield _key(settings)
+
+
+def _disk(spool: Path) -> Iterator[Finding]:
+    try:
+        facts = space(spool)
+    except RecorderError as error:
+        yield fail("spool.usable", "The spool cannot be used", error.sentence, error.remedy)
+        return
+    free = f"{facts.free / 2**30:.1f} GiB free for {spool}"
+    if facts.read_only:
+        yield fail("spool.usable", "The spool's disk is mounted read-only", free, "Mount it for writing.")
+    elif facts.free < LOW_SPACE:
+        remedy = "Free space, or move the spool: calls in G.711 need 1 MB a minute, twice while assembled."
+        yield warn("spool.space", "Little space is left for the spool", free, remedy)
+    else:
+        yield ok("spool.space", "The spool has room", free)
+
+
+def _key(settings: Machine) -> Finding:
+    seal = settings.seal
+    if not seal.key.exists() and not seal.certificate.exists():
+        return ok("seal.key", "The sealing key will be made at first start", str(seal.key))
+    try:
+        keys = load_keys(seal.key, seal.certificate, seal.passphrase_file)
+    except RecorderError as error:
+        return fail("seal.key", "The sealing key cannot be used", error.sentence, error.remedy)
+    return ok("seal.key", "The sealing key can be used", f"certificate SHA-256 {keys.fingerprint}")
+
+
+def _policy(settings: Machine, found: list[Finding]) -> Policy | None:
+    try:
+        policy = load_policy(settings.recorder.policy)
+    except RecorderError as error:
+        found.append(fail("policy.valid", "The policy cannot be used", error.sentence, error.remedy))
+        return None
+    on = [setting.name for setting in policy.settings if setting.enabled]
+    found.append(ok("policy.valid", "The policy can be read", f"revision {policy.revision}"))
+    if not on:
+        remedy = 'Set "enabled = true" in a [[setting]] of the policy.'
+        found.append(warn("policy.settings", "No setting is switched on: nothing is recorded", "", remedy))
+    if not policy.trunks:
+        remedy = "Name your lines to the outside as [[trunk]] in the policy."
+        found.append(warn("policy.trunks", "No trunk is named: every call counts as internal", "", remedy))
+    return policy
+
+
+def _targets(policy: Policy) -> Iterator[Finding]:
+    used = {name for setting in policy.settings if setting.enabled for name in setting.targets}
+    for settings in policy.targets:
+        code, title = f"target.{settings.name}", f'Target "{settings.name}"'
+        target = None
+        try:
+            target = make_target(settings)
+            target.prepare()
+            note = "" if settings.name in used else "no enabled setting uses it"
+            yield ok(code, f"{title} can be reached", note)
+        except RecorderError as error:
+            yield fail(code, f"{title} cannot be used", error.sentence, error.remedy)
+        finally:
+            if target is not None:
+                target.close()
+
+
+async def _pbx(pbx: Pbx, policy: Policy | None, say: Callable[[str], None]) -> list[Finding]:
+    try:
+        password = pbx.read_password()
+    except RecorderError as error:
+        return [fail("pbx.user", "The ARI password cannot be read", error.sentence, error.remedy)]
+    prompts = await asyncio.to_thread(install, policy, pbx.sounds) if policy is not None else {}
+    wanted = (
+        {s.announcement.prompt for s in policy.settings if s.announcement} if policy is not None else set()
+    )
+    found = [
+        fail("prompt.installed", f'Prompt "{name}" could not be put where Asterisk plays it from',
+             str(pbx.sounds), "Let the recorder's user write to this folder, and see the log.")
+        for name in sorted(wanted - set(prompts))
+    ]  # fmt: skip
+    async with AriClient(pbx.url, pbx.user, password) as client:
+        return found + await inspect(
+            client,
+            recording_folder=pbx.recordings,
+            prompts=[prompt.media for prompt in prompts.values()],
+            application=APPLICATION,
+            progress=say,
+        )
+
+
+def _print(sections: dict[str, list[Finding]], *, failed: bool) -> None:
+    for name, found in sections.items():
+        out.print(f"[bold]{shown(name)}[/]")
+        for finding in found:
+            detail = f"  [dim]{shown(finding.detail)}[/]" if finding.detail else ""
+            out.print(f"  {MARKS[finding.level]} {shown(finding.title)}{detail}")
+            if finding.remedy and finding.level is not Level.OK:
+                out.print(f"    [bold]→[/] {shown(finding.remedy)}")
+    warned = sum(f.level is Level.WARN for found in sections.values() for f in found)
+    word = "Something must be mended first." if failed else f"Ready to record; {warned} warning(s)."
+    out.print(f"[bold {'red' if failed else 'green'}]{word}[/]")

@@ -54,7 +54,7 @@ def verify(
         document: dict[str, Any] = plain(report)
         emit(document | {"ok": report.ok})
     else:
-        _print(report)
+        print_report(report)
     raise typer.Exit(Exit.OK if report.ok else Exit.FINDINGS)
 
 
@@ -79,7 +79,7 @@ def _verified(
         )
 
 
-def _print(report: Report) -> None:
+def print_report(report: Report) -> None:
     for finding in report.findings:
         out.print(f"[bold red]✗[/] {shown(finding.file)}: {shown(finding.sentence)}  [dim]{finding.code}[/]")
     for signer in report.signers:

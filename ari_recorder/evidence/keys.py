@@ -81,6 +81,18 @@ def ensure_keys(
         ) from error
 
 
+def load_keys(key_path: Path, certificate_path: Path, passphrase_file: Path) -> Keys:
+    """The key pair as it is; nothing is made or mended. ConfigError `seal.key`."""
+    try:
+        return _load(key_path, certificate_path, passphrase_file)
+    except OSError as error:
+        where = error.filename or key_path
+        raise _wrong(
+            f"The sealing key at {where} cannot be read: {error.strerror or error}.",
+            "Check that the file exists and belongs to the recorder's user.",
+        ) from error
+
+
 def _make(key_path: Path, certificate_path: Path, passphrase_file: Path, name: str, bits: int) -> None:
     if certificate_path.exists():
         raise _wrong(

@@ -74,6 +74,11 @@ def ensure(engine: Engine, name: str, *, progress: Progress = silent) -> str:
     return wanted
 
 
+def present(engine: Engine, name: str) -> bool:
+    """Whether the image as it is described now has been made already."""
+    return _has(engine, tag(name))
+
+
 def _folder(name: str) -> Path:
     folder = root() / "docker" / name
     if not (folder / "Dockerfile").is_file():

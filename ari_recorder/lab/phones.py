@@ -2,8 +2,8 @@
 
 What SIPp 3.6 is like, found out by trying and in its source, and designed around here:
 - Its keywords are replaced neither in `rtp_stream` nor in time-outs: the scenarios of docker/phones/ are
-  filled in before each start. A path in `rtp_stream` is cut at the first comma and at 255 bytes: the audio
-  lies beside the scenario and is named without its folder.
+  filled in before each start. A path in `rtp_stream` ends at the first comma and is refused from 256 bytes
+  on: the audio lies beside the scenario and is named without its folder.
 - Without `-nostdin` it reads the terminal. `-bg` takes it away from its parent.
 - Media goes to and from one pair of ports, bound at start: `-mp` and the second above it.
 - After `-timeout` it still waits for its calls to end, unless `-timeout_error` is given.
@@ -36,7 +36,7 @@ MEANING = {
     97: "no call came in time",
     99: "no call came",
     254: "a port was taken",
-    255: "it ran out of time, or of something else",
+    255: "it ran out of time, or could not go on",
 }
 """SIPp's exit statuses; -1 and -2 of its manual page arrive as 255 and 254."""
 

@@ -88,7 +88,7 @@ class Recorder:
             url=self.pbx.ari_url,
             user=self.pbx.ari_user,
             recordings=self.pbx.recording_folder.resolve(),
-            sounds=self.pbx.sounds_folder.resolve().parent,
+            sounds=self.pbx.sounds_folder.resolve(),
         )
         self.config.write_text(text, encoding="utf-8")
         (self.folder / "policy.toml").write_text(self.policy, encoding="utf-8")
