@@ -95,7 +95,7 @@ def build(model: type[M], document: Document, check: Callable[[M], Iterable[Flaw
 
 def _bytes(path: Path) -> bytes:
     try:
-        with open(path, "rb", opener=_without_waiting) as stream:  # noqa: PTH123 - Path.open takes no opener
+        with open(path, "rb", opener=_without_waiting) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise _unreadable(path, "it is not a regular file")

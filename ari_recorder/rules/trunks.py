@@ -11,15 +11,14 @@ def trunk_of(policy: Policy, endpoint: str, number: str | None = None) -> Trunk 
     """The trunk an endpoint such as `PJSIP/trunk-berlin` belongs to; None for everything else.
 
     Several trunks may share an endpoint and are then told apart by `number`, the PBX's own public number
-    of the call: the first that holds it, else the first that names no numbers, else the first.
+    of the call: the first that holds it, else the first in the file.
     """
     trunks = [t for t in policy.trunks if any(endpoint_matches(glob, endpoint) for glob in t.endpoints)]
     if number is not None:
         holding = next((trunk for trunk in trunks if holds(policy, trunk, number)), None)
         if holding is not None:
             return holding
-    open_to_all = next((trunk for trunk in trunks if not trunk.numbers), None)
-    return open_to_all or (trunks[0] if trunks else None)
+    return trunks[0] if trunks else None
 
 
 def holds(policy: Policy, trunk: Trunk, number: str) -> bool:
