@@ -52,8 +52,10 @@ class House:
 
 
 @pytest.fixture
-async def house(pbx22: Pbx) -> AsyncIterator[House]:
-    async with Exchange(pbx22.host, pbx22.sip_port) as exchange:
+async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    """On `pbx22`, unless the test is parametrised with another PBX's fixture."""
+    pbx: Pbx = request.getfixturevalue(getattr(request, "param", "pbx22"))
+    async with Exchange(pbx.host, pbx.sip_port) as exchange:
         names = ("trunk-berlin", "1001", "1002", "1003")
         trunk, one, two, three = [await exchange.phone(name, register=True) for name in names]
         yield House(exchange, trunk, one, two, three)
@@ -70,7 +72,8 @@ async def finish(*calls: Call) -> None:
         await call.hung_up()
 
 
-@pytest.mark.parametrize("codec", [PCMA, PCMU, G722])
+@pytest.mark.parametrize("house", ["pbx22", "pbx16"], indirect=True)
+@pytest.mark.parametrize("codec", [PCMA, PCMU, G722], ids=lambda codec: codec.name)
 async def test_both_hear_exactly_what_the_other_says(house: House, codec: Codec) -> None:
     call, incoming = await house.connect((codec,), (codec,))
     await call.talk(3)
@@ -114,6 +117,7 @@ async def test_the_held_party_hears_music(house: House) -> None:
     assert_bit_exact(incoming.received, call.sent, missing_frames_allowed=len(call.sent) // 160)
 
 
+@pytest.mark.parametrize("house", ["pbx22", "pbx16"], indirect=True)
 async def test_blind_transfer_connects_the_caller_with_a_third(house: House) -> None:
     call, incoming = await house.connect()
     await call.talk(1)
@@ -128,6 +132,7 @@ async def test_blind_transfer_connects_the_caller_with_a_third(house: House) -> 
     assert find_payload(third.received, call.sent)
 
 
+@pytest.mark.parametrize("house", ["pbx22", "pbx16"], indirect=True)
 async def test_attended_transfer_connects_the_caller_with_a_third(house: House) -> None:
     call, incoming = await house.connect()
     await call.talk(0.5)
