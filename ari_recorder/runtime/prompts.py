@@ -10,7 +10,7 @@ import structlog
 from ..audio.prompts import convert
 from ..capture.ledger import Prompt
 from ..config.assets import asset
-from ..model.errors import RecorderError
+from ..model.errors import ConfigError, RecorderError
 from ..rules.policy import Policy
 from ..rules.policy import Prompt as PolicyPrompt
 from ..targets.paths import word
@@ -47,7 +47,13 @@ def source_of(prompt: PolicyPrompt) -> Path:
 
 
 def _installed(name: str, source: Path, folder: Path) -> Prompt:
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.parent.is_dir():
+        raise ConfigError(
+            "audio.prompt",
+            f"Asterisk's folder for sounds {folder.parent} is not there.",
+            remedy='Correct "sounds" under [pbx.NAME] in the configuration.',
+        )
+    folder.mkdir(exist_ok=True)
     file = "".join(c if c.isascii() and c.isalnum() else "-" for c in word(name, limit=40)).strip("-")
     unique = hashlib.sha256(name.encode()).hexdigest()[:6]
     made = convert(source, folder, f"{file or 'prompt'}-{unique}")
