@@ -93,9 +93,9 @@ def _filled(part: str, values: dict[str, str]) -> str:
     def fill(found: re.Match[str]) -> str:
         if found["dollar"]:
             return "$"
-        name = found["bare"] or found["braced"] or (found["wrong"] or "").strip("{}")
+        name = found["bare"] or found["braced"] or found["wrong"] or ""
         if name not in values:
-            near = difflib.get_close_matches(name, values, 1, 0.5)
+            near = difflib.get_close_matches(name.strip("{}"), values, 1, 0.5)
             raise ConfigError(
                 "config.value",
                 f'The path template holds "${name}", which is not known.',

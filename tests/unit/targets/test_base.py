@@ -1,0 +1,143 @@
+"""What all targets share, and the folder target where only a fault can be played."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+import ari_recorder
+from ari_recorder.config import targets as config
+from ari_recorder.model.errors import PermanentError, RecorderError, TransientError
+from ari_recorder.targets import durable, local
+from ari_recorder.targets.base import checked, is_part, part_name
+from ari_recorder.targets.local import LocalTarget
+from ari_recorder.targets.register import make_target, make_targets
+from ari_recorder.targets.sftp import SftpTarget
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> LocalTarget:
+    made = LocalTarget(config.LocalTarget(kind="local", name="archive", folder=tmp_path / "root"))
+    made.prepare()
+    return made
+
+
+def put(target: LocalTarget, tmp_path: Path, content: bytes = b"content") -> None:
+    source = tmp_path / "source"
+    source.write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    target.put(source, PurePosixPath("a/file"), sha256=sha256, size=len(content))
+
+
+def test_part_names() -> None:
+    name = part_name("call.wav", "0123456789abcdef" * 4)
+    assert name == ".call.wav.0123456789abcdef.part"
+    assert is_part(name)
+    assert not is_part("call.part")
+
+
+def test_a_path_inside_is_given_back() -> None:
+    assert checked(PurePosixPath("a/b")) == PurePosixPath("a/b")
+
+
+def test_each_kind_is_registered(tmp_path: Path) -> None:
+    made = make_targets(
+        [
+            config.LocalTarget(kind="local", name="one", folder=tmp_path, path="$Y"),
+            config.SftpTarget(
+                kind="sftp", name="two", host="h", user="u", key_file=tmp_path, known_hosts=tmp_path
+            ),
+        ]
+    )
+    assert isinstance(made["one"], LocalTarget)
+    assert isinstance(made["two"], SftpTarget)
+    assert (made["one"].path_template, made["two"].path_template) == ("$Y", "$Y/$M/$D")
+    assert make_target(config.LocalTarget(kind="local", name="x", folder=tmp_path)).name == "x"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"),
+    [
+        (errno.ENOSPC, PermanentError, "target.full"),
+        (errno.EDQUOT, PermanentError, "target.full"),
+        (errno.EACCES, PermanentError, "target.denied"),
+        (errno.EROFS, PermanentError, "target.denied"),
+        (errno.ENAMETOOLONG, PermanentError, "target.denied"),
+        (errno.EFBIG, PermanentError, "target.denied"),
+        (errno.EIO, TransientError, "target.unreachable"),
+        (errno.ESTALE, TransientError, "target.unreachable"),
+        (errno.EHOSTDOWN, TransientError, "target.unreachable"),
+    ],
+)
+def test_errors_of_the_disk(
+    target: LocalTarget,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    kind: type[RecorderError],
+    code: str,
+) -> None:
+    def fail(_descriptor: int, _data: bytes) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(local, "write_all", fail)
+    with pytest.raises(RecorderError) as caught:
+        put(target, tmp_path)
+    assert (type(caught.value), caught.value.code) == (kind, code)
+    assert not (tmp_path / "root/a/file").exists()
+    monkeypatch.undo()
+    put(target, tmp_path)
+
+
+def test_a_file_system_without_hard_links(
+    target: LocalTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_words: object, **_more: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "link", no_links)
+    put(target, tmp_path)
+    put(target, tmp_path)
+    assert [p.name for p in (tmp_path / "root/a").iterdir()] == ["file"]
+    with pytest.raises(PermanentError) as caught:
+        put(target, tmp_path, b"another")
+    assert caught.value.code == "target.conflict"
+    assert (tmp_path / "root/a/file").read_bytes() == b"content"
+
+
+def test_writing_atomically(tmp_path: Path) -> None:
+    path = tmp_path / "document"
+    durable.write_atomically(path, b"old")
+    assert path.stat().st_mode & 0o777 == 0o600
+    (tmp_path / ".document.tmp").write_bytes(b"a torn temporary file, longer than the new one")
+    durable.write_atomically(path, b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["document"]
+    assert path.read_bytes() == b"new"
+
+
+def test_a_temporary_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"victim")
+    (tmp_path / ".document.tmp").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic links"):
+        durable.write_atomically(tmp_path / "document", b"new")
+    assert (tmp_path / "victim").read_bytes() == b"victim"
+
+
+def test_every_fault_point_is_listed_and_every_listed_one_exists() -> None:
+    package = Path(ari_recorder.__file__).parent
+    found = {
+        name
+        for path in (*(package / "spool").glob("*.py"), *(package / "targets").glob("*.py"))
+        for name in re.findall(r'fault_point\("([^"]+)"\)', path.read_text(encoding="utf-8"))
+    }
+    assert found == set(durable.FAULT_POINTS)
+
+
+def test_an_unknown_fault_point_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a fault point"):
+        durable._killer("no.such:1")
