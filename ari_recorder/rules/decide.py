@@ -157,7 +157,7 @@ def _settled(
     """The setting decides: its exception lists first."""
     for name in setting.exceptions:
         for pair in pairs:
-            entry = _excepted(policy, name, pair.remote)
+            entry = policy.excepted(name, pair.remote)
             if entry is not None:
                 return _refused(policy, setting, name, entry, pair.remote, steps)
     said = f'Setting "{setting.name}" matches: the call is recorded.'
@@ -170,12 +170,6 @@ _BECAUSE = {
     "chosen": 'The dialplan chose setting "{}".',
     "forced": 'The dialplan asked to record this call; setting "{}" says how.',
 }
-
-
-def _excepted(policy: Policy, name: str, remote: Number) -> ExceptionEntry | None:
-    listed = policy.exception_list(name)
-    entries = listed.entries if listed is not None else ()
-    return next((entry for entry in entries if policy.pattern(entry.number).matches(remote)), None)
 
 
 def _refused(

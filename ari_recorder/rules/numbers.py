@@ -39,7 +39,8 @@ class Number:
     """A number after reading."""
 
     text: str
-    """Without separators, lower case, at most 64 printable characters: what is compared if all else fails."""
+    """What is compared: the E.164 form of a public number; of any other what was written, without separators,
+    lower case, at most 64 printable characters."""
     kind: NumberKind
     e164: str | None = None
     """`+4930123456`."""
@@ -54,8 +55,6 @@ class Number:
 
     def same(self, other: Number) -> bool:
         """Whether both are one number: by E.164 where both have it, else by what was written."""
-        if self.e164 is not None and other.e164 is not None:
-            return self.e164 == other.e164
         return self.text == other.text
 
     def __str__(self) -> str:

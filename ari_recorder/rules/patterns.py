@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -58,6 +59,29 @@ def bind(text: str, numbering: Numbering) -> Pattern:
     return Pattern(text, kind, number=number)
 
 
+class PatternList:
+    """Many patterns at once: exact numbers are looked up, only the others are tried one by one."""
+
+    def __init__(self, texts: Iterable[str], numbering: Numbering) -> None:
+        self._exact: dict[str, int] = {}
+        self._others: list[tuple[int, Pattern]] = []
+        for index, pattern in enumerate(bind(text, numbering) for text in texts):
+            if pattern.number is not None:
+                self._exact.setdefault(pattern.number.text, index)
+            else:
+                self._others.append((index, pattern))
+
+    def first(self, number: Number) -> int | None:
+        """The place of the first pattern that matches; None when none does."""
+        exact = self._exact.get(number.text)
+        for index, pattern in self._others:
+            if exact is not None and index > exact:
+                break
+            if pattern.matches(number):
+                return index
+        return exact
+
+
 def kind_of(text: str) -> PatternKind:
     """What sort of pattern a text is. ValueError when it looks like none, with what was probably meant."""
     text = text.strip()
@@ -84,7 +108,10 @@ def kind_of(text: str) -> PatternKind:
 
 def check_pattern(text: str) -> str:
     """The text itself when it is a pattern, for the policy's model."""
-    bind(text, Numbering())
+    # Reading a number takes its time; what consists of digits only is always a pattern.
+    plain = re.fullmatch(r"[+]?[0-9]+", _SEPARATORS.sub("", text))
+    if plain is None or kind_of(text) is not PatternKind.EXACT:
+        bind(text, Numbering())
     return text
 
 

@@ -18,8 +18,8 @@ from ..config.targets import Target
 from ..config.toml import Document, build, parse, read
 from ..model.call import Direction
 from ..model.recording import Sides, Start
-from .numbers import Numbering
-from .patterns import Pattern, bind, check_pattern
+from .numbers import Number, Numbering
+from .patterns import Pattern, PatternList, bind, check_pattern
 from .references import flaws_of
 
 SHIPPED = "shipped:"
@@ -207,6 +207,7 @@ class Policy(Table):
 
     _revision: str = PrivateAttr("")
     _patterns: dict[str, Pattern] = PrivateAttr(default_factory=dict)
+    _excepted: dict[str, PatternList] = PrivateAttr(default_factory=dict)
 
     @property
     def revision(self) -> str:
@@ -239,6 +240,16 @@ class Policy(Table):
     def exception_list(self, name: str) -> ExceptionList | None:
         return _named(self.exception_lists, name)
 
+    def excepted(self, name: str, number: Number) -> ExceptionEntry | None:
+        """The first entry of an exception list that holds a number."""
+        listed = self.exception_list(name)
+        if listed is None:
+            return None
+        if name not in self._excepted:
+            self._excepted[name] = PatternList((entry.number for entry in listed.entries), self.numbering)
+        place = self._excepted[name].first(number)
+        return listed.entries[place] if place is not None else None
+
     def announcement_required(self, setting: str) -> bool:
         """Whether a call of this setting must not be recorded unless its announcement was heard."""
         found = self.setting(setting)
@@ -258,6 +269,9 @@ def parse_policy(text: str, *, name: str = "policy.toml", folder: Path = Path("/
 def _built(document: Document) -> Policy:
     policy = build(Policy, document, flaws_of)
     policy._revision = _digest(document.data)
+    for listed in policy.exception_lists:
+        # Long lists are read now, not while the first call waits for its decision.
+        policy.excepted(listed.name, policy.numbering.read(""))
     return policy
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ari_recorder.rules.numbers import Numbering
-from ari_recorder.rules.patterns import PatternKind, bind, endpoint_matches, kind_of
+from ari_recorder.rules.patterns import PatternKind, PatternList, bind, endpoint_matches, kind_of
 from ari_recorder.rules.regex import LONGEST_SUBJECT, compile_safely
 
 DE = Numbering("DE")
@@ -184,6 +184,19 @@ def test_any_pattern_and_any_number(pattern: str, number: str) -> None:
     except ValueError:
         return
     assert bound.matches(DE.read(number)) in (True, False)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["1001", "10??", "030123456", "+4930*", "*", "anonymous", "alice", "/^0/"]),
+        max_size=5,
+    ),
+    st.sampled_from(["1001", "1002", "+4930123456", "+4930999999", "+33123456789", "", "Alice", "x"]),
+)
+def test_a_list_of_patterns_finds_the_first(patterns: list[str], text: str) -> None:
+    number = DE.read(text)
+    one_by_one = [index for index, pattern in enumerate(patterns) if bind(pattern, DE).matches(number)]
+    assert PatternList(patterns, DE).first(number) == (one_by_one[0] if one_by_one else None)
 
 
 @pytest.mark.parametrize(

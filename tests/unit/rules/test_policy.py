@@ -6,15 +6,19 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ari_recorder.config.problems import ConfigFileError
 from ari_recorder.config.starter import POLICY
 from ari_recorder.config.targets import LocalTarget, SftpTarget
 from ari_recorder.model.call import Direction
 from ari_recorder.model.recording import Sides, Start
+from ari_recorder.rules.decide import decide
+from ari_recorder.rules.describe import describe
 from ari_recorder.rules.policy import load_policy, parse_policy
 
-from .policies import FOLDER, OFFICE, policy
+from .policies import FOLDER, OFFICE, call, policy
 
 
 def test_a_policy() -> None:
@@ -188,3 +192,28 @@ def test_several_mistakes_are_told_together_in_the_order_of_the_file() -> None:
     lines = [problem.line for problem in caught.value.problems]
     assert lines == sorted(lines, key=lambda line: line or 0)
     assert {1, 4, 5, 7, 13} <= set(lines)
+
+
+@given(st.text(max_size=20) | st.text(alphabet="+0123456789*?/@;:sip ", max_size=20))
+def test_any_text_as_a_pattern_is_refused_or_works(text: str) -> None:
+    quoted = '"' + "".join(f"\\U{ord(character):08x}" for character in text) + '"'
+    entries = f"[[exception_list]]\nname = 'x'\nentries = [{{ number = {quoted} }}]\n"
+    try:
+        got = parse_policy(f"{entries}{S}users = [{quoted}]\nexceptions = ['x']\n")
+    except ConfigFileError as error:
+        assert {problem.line for problem in error.problems} == {3, 6}  # noqa: PT017 - both outcomes are right
+        return
+    assert decide(got, call(text, text)).reason in ("exception", "no-setting", "feature-code")
+
+
+@given(st.binary(max_size=40), st.integers(0, len(OFFICE)))
+def test_a_damaged_policy_is_refused_or_read(damage: bytes, place: int) -> None:
+    text = OFFICE.encode()[:place] + damage + OFFICE.encode()[place:]
+    try:
+        got = parse_policy(text.decode("utf-8", "surrogateescape"))
+    except ConfigFileError as error:
+        told = str(error)
+    else:
+        told = "".join(describe(got, setting) for setting in got.settings)
+    assert "Traceback" not in told
+    assert "pydantic" not in told
