@@ -1,0 +1,139 @@
+"""From captured to sealed on real files: what is retried, what fails, what is thrown away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ari_recorder.evidence.chain import Chain
+from ari_recorder.evidence.keys import Keys, ensure_keys
+from ari_recorder.model.call import Direction, Party
+from ari_recorder.model.recording import Call, Chosen, Leg, Recording, Segment, State
+from ari_recorder.pipeline import Pipeline
+from ari_recorder.runtime import completion
+from ari_recorder.runtime.completion import Completion
+from ari_recorder.spool.folders import RecordingFolder, Spool
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    folder = tmp_path_factory.mktemp("keys")
+    return ensure_keys(folder / "key.pem", folder / "crt.pem", folder / "pass", "test")
+
+
+class Bench:
+    """A spool, Asterisk's folder, and a completion that works on them."""
+
+    def __init__(self, folder: Path, keys: Keys) -> None:
+        self.asterisk = folder / "asterisk"
+        self.spool = Spool(folder / "spool").open()
+        self.chain = Chain(folder / "chain.jsonl")
+        self.sealed: list[RecordingFolder] = []
+        pipeline = Pipeline(keys, self.chain, {"pbx": self.asterisk})
+        self.completion = Completion(pipeline, self.sealed.append)
+
+    def record(self, name: str, *, pbx: str = "pbx", state: State = State.CAPTURED) -> RecordingFolder:
+        legs = (
+            Leg(f"ari-recorder/{name}/1-{side}", f"{name}.1-{side}", NOW, NOW) for side in ("remote", "local")
+        )
+        call = Call(pbx, "c", Direction.INBOUND, Party("030"), Party("1001"), created_at=NOW)
+        segment = Segment(1, 8000, "alaw", "start", *legs)
+        setting = Chosen("all", "r")
+        return self.spool.create(Recording(name, state, NOW, call, setting, (segment,)))
+
+    def write_legs(self, name: str) -> None:
+        for side in ("remote", "local"):
+            path = self.asterisk / "ari-recorder" / name / f"1-{side}.sln"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"\x08\x00" * 8000)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.completion.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, keys: Keys) -> Iterator[Bench]:
+    bench = Bench(tmp_path, keys)
+    yield bench
+    bench.spool.close()
+    bench.chain.close()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_captured_recording_is_sealed_and_the_pbx_is_cleared(bench: Bench) -> None:
+    folder = bench.record("a")
+    bench.write_legs("a")
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: bool(bench.sealed))
+    recording = folder.load()
+    assert recording.state is State.SEALED
+    assert recording.assembled is not None
+    assert recording.assembled.exact
+    assert recording.call.ended_at == NOW + timedelta(seconds=1)
+    assert not list(bench.asterisk.rglob("*.sln"))
+    assert not folder.legs.exists()
+
+
+async def test_an_unmounted_folder_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion, "FIRST_PAUSE", 0.05)
+    folder = bench.record("a")
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: bool(bench.completion._pauses))
+        assert folder.load().state is State.CAPTURED
+        bench.write_legs("a")
+        await until(lambda: bool(bench.sealed))
+
+
+@pytest.mark.parametrize(("pbx", "code"), [("pbx", "capture.no-legs"), ("gone", "config.reference")])
+async def test_what_can_never_work_fails_with_its_reason_and_keeps_the_folder(
+    bench: Bench, pbx: str, code: str
+) -> None:
+    bench.asterisk.mkdir()
+    folder = bench.record("a", pbx=pbx)
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: folder.load().state is State.FAILED)
+    assert code in (folder.load().reason or "")
+    assert len(bench.chain) == 0
+
+
+async def test_a_refused_call_leaves_nothing_behind(bench: Bench) -> None:
+    folder = bench.record("a", state=State.REFUSED)
+    bench.write_legs("a")
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: not folder.path.exists())
+    assert not list(bench.asterisk.rglob("*.sln"))
+
+
+async def test_one_leg_missing_is_stated_and_the_other_kept(bench: Bench) -> None:
+    folder = bench.record("a")
+    bench.write_legs("a")
+    (bench.asterisk / "ari-recorder" / "a" / "1-local.sln").unlink()
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: bool(bench.sealed))
+    recording = folder.load()
+    assert recording.segments[0].local.error == "Asterisk left no file"
+    assert recording.assembled is not None
+    assert recording.assembled.edits
