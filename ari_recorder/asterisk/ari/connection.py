@@ -38,6 +38,9 @@ UNWANTED = (
 )
 """Events never used; on a busy PBX they are most of all."""
 
+MOST_GHOSTS = 10
+"""No more attempts wait in a frozen Asterisk: it listens with a backlog of 10 (main/tcptls.c)."""
+
 HIGH_WATER = 5000
 """Waiting events at which a warning is logged; again at each doubling."""
 
@@ -51,7 +54,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """Events are being lost from here to the next `Connected`.
+    """Events are being lost from here to the next `Connected`; said again when the reason changes.
 
     `error.code`: ari.unreachable, ari.timeout, ari.unauthorised, ari.replaced, …
     """
@@ -167,7 +170,7 @@ class AriConnection:
             try:
                 await line.hold(self._subscribe, self._read_snapshot)
             except RecorderError as error:
-                failures = 0 if line.stood else failures + 1
+                failures = 0 if line.proven else failures + 1
                 cause = self._judged(line, error)
                 pause = self._pause(cause, failures)
                 # While Asterisk stays away for the same reason, saying it once is enough.
@@ -182,7 +185,7 @@ class AriConnection:
         if line.calm:
             self._ghosts = 0
         if not line.opened and error.code == "ari.timeout":
-            self._ghosts += 1
+            self._ghosts = min(self._ghosts + 1, MOST_GHOSTS)
         if error.code != "ari.replaced" or not self._ghosts:
             return error
         self._ghosts -= 1
@@ -232,6 +235,8 @@ class _Line:
         """Asterisk accepted the WebSocket."""
         self.stood = False
         """`Connected` was delivered."""
+        self.proven = False
+        """It stood for `Pauses.longest`: what comes after is a new trouble."""
         self.calm = False
         """It stood for `Pauses.calm`."""
 
@@ -268,17 +273,19 @@ class _Line:
         self.stood = True
 
     async def _watch(self) -> NoReturn:
-        while True:
-            await asyncio.sleep(self._pauses.between_pings)
-            await self._client.asterisk.ping(limit=self._pauses.ping_limit)
-
-    async def _feel(self) -> None:
-        """Asks Asterisk for an event now and then: it may answer requests and yet send us none."""
         loop = asyncio.get_running_loop()
         opened_at = loop.time()
         while True:
             await asyncio.sleep(self._pauses.between_pings)
-            self.calm = self.calm or loop.time() - opened_at > self._pauses.calm
+            await self._client.asterisk.ping(limit=self._pauses.ping_limit)
+            age = loop.time() - opened_at
+            self.proven = self.stood and age > self._pauses.longest
+            self.calm = self.stood and age > self._pauses.calm
+
+    async def _feel(self) -> None:
+        """Asks Asterisk for an event now and then: it may answer requests and yet send us none."""
+        while True:
+            await asyncio.sleep(self._pauses.between_pings)
             self._pulse = f"pulse-{random.getrandbits(64):016x}"
             self._felt.clear()
             try:

@@ -213,6 +213,27 @@ async def test_pauses_grow_to_their_limit(client: AriClient) -> None:
     assert all(5 <= pause <= 10 for pause in grown[8:])
 
 
+async def test_a_line_that_falls_at_once_again_and_again_is_not_pressed(
+    pbx: StandIn, client: AriClient
+) -> None:
+    """It stands each time, so each time there is a Connected; yet the pauses grow."""
+    slower = Pauses(first=0.05, longest=10, between_pings=5, heartbeat=20)
+    loop = asyncio.get_running_loop()
+    turns: list[float] = []
+    async with connect(client, slower) as line:
+        for _ in range(5):
+            await connected(line)
+            began = loop.time()
+            await pbx.sockets[-1].close()
+            await disconnected(line)
+            turns.append(loop.time() - began)
+            began = loop.time()
+            await pbx.until(lambda: len(pbx.sockets) > len(turns))
+            turns[-1] = loop.time() - began
+    assert turns[4] > 0.05 * 2**4 * 0.5 * 0.9
+    assert turns[4] > turns[0]
+
+
 async def test_a_technology_that_asterisk_does_not_have_is_left_out(pbx: StandIn, client: AriClient) -> None:
     def answer(path: str) -> None:
         if path.endswith("/subscription"):
