@@ -23,6 +23,7 @@ from ..capture.reconcile import reconcile
 from ..capture.switchboard import Order, Switchboard
 from ..model.errors import RecorderError
 from ..model.recording import Recording, State
+from ..targets.durable import fault_point
 from .journal import Journal
 from .workers import Workers
 
@@ -30,6 +31,14 @@ log = structlog.get_logger()
 
 RETRY_SAVE = 5.0
 """Seconds after which a recording that could not be journalled at its end is tried again."""
+
+
+_SEAMS: dict[type, str] = {
+    cmd.TakeSnoop: "order.snoop",
+    cmd.Record: "order.record",
+    cmd.Play: "order.play",
+    cmd.LetGo: "order.let-go",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class PbxLink:
         """Recordings whose calls run, as last journalled."""
         self.connections = asyncio.Event()
         """Set at every connection; whoever waits for it clears it."""
+        self._tasks: asyncio.TaskGroup | None = None
 
     def remember(self, recordings: Iterable[Recording]) -> None:
         """What an earlier life left running; taken up at the first connection."""
@@ -79,6 +89,7 @@ class PbxLink:
     async def run(self) -> None:
         """Until cancelled. Asterisk may come and go."""
         async with asyncio.TaskGroup() as tasks, self._connection as connection:
+            self._tasks = tasks
             workers = Workers(tasks, self._carry_out)
             tasks.create_task(self._listen(connection), name=f"events-{self.board.pbx}")
             while True:
@@ -157,12 +168,29 @@ class PbxLink:
             case _:
                 for event in await self._orders.carry_out(command):
                     self._inbox.put_nowait(event)
+                if seam := _SEAMS.get(type(command)):
+                    fault_point(seam)
 
     async def _finish(self, recording: Recording) -> None:
+        """Hand the recording on. While it cannot be journalled it waits beside the queue of its orders,
+        for nothing may hold up a reconnection."""
         self._cancel_timers(recording.id)
-        while not await self._journal.save(recording):
-            await asyncio.sleep(RETRY_SAVE)
         self._unfinished.pop(recording.id, None)
+        fault_point("finish.begin")
+        if await self._journal.save(recording):
+            self._over(recording)
+        elif self._tasks is not None:
+            self._tasks.create_task(self._finish_later(recording), name=f"finish-{recording.id}")
+
+    async def _finish_later(self, recording: Recording) -> None:
+        while True:
+            await asyncio.sleep(RETRY_SAVE)
+            if await self._journal.save(recording):
+                self._over(recording)
+                return
+
+    def _over(self, recording: Recording) -> None:
+        fault_point("finish.journalled")
         self._ears.finished(recording)
 
     def _set_timer(self, worker: str, wake: cmd.Wake) -> None:
@@ -178,8 +206,10 @@ class PbxLink:
             handle.cancel()
 
     def distrust_translator(self, lost: bool) -> None:
-        """The probe's verdict on Debian's defect; counts for calls from now on."""
+        """The probe's verdict on Debian's defect; counts also for calls that were taken up before it."""
         self.board.world = replace(self.board.world, reorders_lost=lost)
+        for session in self.board.sessions.values():
+            session.ledger.world = replace(session.ledger.world, reorders_lost=lost)
 
 
 def unfinished(recording: Recording) -> bool:

@@ -106,6 +106,7 @@ class Service:
         self._refusals = Refusals(machine.recorder.state)
         self._links: dict[str, PbxLink] = {}
         self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
         now = presence.now()
         pbxs = tuple(PbxPresence(name, connected=False, since=now) for name in machine.pbx)
         self._presence = Presence(os.getpid(), __version__, now, now, base.policy.revision, pbxs)
@@ -121,6 +122,7 @@ class Service:
                 tasks.create_task(self._completion.run(), name="completion"),
                 tasks.create_task(self._deliver(), name="delivery"),
                 tasks.create_task(self._beat(), name="presence"),
+                tasks.create_task(self._reload_when_asked(), name="policy"),
             ]
             for name, pbx in self._base.machine.pbx.items():
                 eternal.append(tasks.create_task(self._serve(name, pbx, waiting), name=f"pbx-{name}"))
@@ -146,6 +148,13 @@ class Service:
                 self._completion.submit(folder)
             else:
                 self._deliverer.submit(folder)
+        for recording in running:
+            if recording.call.pbx not in self._base.machine.pbx:
+                log.error(
+                    f'Its PBX "{recording.call.pbx}" is no longer configured; put it back to finish it',
+                    action="recording.homeless",
+                    recording=recording.id,
+                )
         for name, error in self._base.spool.damaged.items():
             log.error(str(error), action="spool.damaged", recording=name, code=error.code)
         log.info("Recorder starts", action="recorder.start", version=__version__, spooled=count,
@@ -231,26 +240,34 @@ class Service:
     async def _deliver(self) -> None:
         await self._deliverer.run()
 
-    def _reload(self) -> None:
+    async def _reload_when_asked(self) -> None:
         """SIGHUP: settings, numbers, lists and prompts at once; changed targets at the next start."""
-        try:
-            policy = load_policy(self._base.machine.recorder.policy)
-        except RecorderError as error:
-            log.error(str(error), action="policy.refused", code=error.code)
-            return
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            try:
+                await self._read_policy_again()
+            except RecorderError as error:
+                log.error(str(error), action="policy.refused", code=error.code)
+
+    async def _read_policy_again(self) -> None:
+        # In a thread: a policy with long exception lists takes seconds to read.
+        policy = await asyncio.to_thread(load_policy, self._base.machine.recorder.policy)
         if policy.targets != self._base.policy.targets:
             log.warning(
                 "Changed targets are used after a restart of the recorder", action="policy.targets-changed"
             )
+        for name, link in self._links.items():
+            prompts = await asyncio.to_thread(install, policy, self._base.machine.pbx[name].sounds)
+            link.board.world = replace(link.board.world, prompts=prompts)
         self._judge.policy = policy
         self._presence = replace(self._presence, policy_revision=policy.revision)
-        for name, link in self._links.items():
-            prompts = install(policy, self._base.machine.pbx[name].sounds)
-            link.board.world = replace(link.board.world, prompts=prompts)
         log.info("The policy was read again", action="policy.reloaded", policy=policy.revision)
 
     def _signals(self) -> _Signals:
-        return _Signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload})
+        return _Signals(
+            {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload.set}
+        )
 
 
 class _Signals:
