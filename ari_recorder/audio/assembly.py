@@ -100,7 +100,7 @@ class _Encoder:
             if not any(start <= first and end <= stop for start, stop in _converted(plan, self.side)):
                 detail = (
                     f"{self.side}: sound that did not come as {self.form}, as when the PBX makes or mixes "
-                    "it; the nearest values stand for it"
+                    "it; it stands as Asterisk encodes it"
                 )
                 yield Note(plan.time(first), "off-grid", detail, plan.time(end))
 
