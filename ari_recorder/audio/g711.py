@@ -46,7 +46,7 @@ def decode_ulaw(code: int) -> int:
 
 
 def encode_alaw(sample: int) -> int:
-    """Asterisk's A-law code of one sample: its table holds one code for eight neighbours, that of the last."""
+    """Asterisk's A-law code of one sample: its table has one code for eight neighbours, the last one's."""
     sample |= 7
     mask = 0xD5 if sample >= 0 else 0x55
     magnitude = abs(sample)
@@ -56,7 +56,7 @@ def encode_alaw(sample: int) -> int:
 
 
 def encode_ulaw(sample: int) -> int:
-    """Asterisk's µ-law code of one sample: its table holds one code for four neighbours, that of the last."""
+    """Asterisk's µ-law code of one sample: its table has one code for four neighbours, the last one's."""
     sample |= 3
     sign = 0x80 if sample < 0 else 0
     magnitude = min(abs(sample), 32635) + 0x84

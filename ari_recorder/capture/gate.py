@@ -80,8 +80,10 @@ class Gate:
 
 
 def result_variables(result: str, recording: Recording | None) -> Mapping[str, str]:
-    """What the dialplan finds after the gate (FEATURES R8): `recording`, `refused`, `failed`, or `noted` for a
-    user's own call, which is decided once it is dialled."""
+    """What the dialplan finds after the gate (FEATURES R8).
+
+    `result`: `recording`, `refused`, `failed`, or `noted` for a user's own call, decided once it is dialled.
+    """
     values = {"ARI_RECORDER_RESULT": result}
     if recording is not None:
         values |= {"ARI_RECORDER_ID": recording.id, "ARI_RECORDER_SETTING": recording.setting.name}
