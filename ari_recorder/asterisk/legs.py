@@ -12,13 +12,15 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..model.call import Side
 from ..model.errors import PermanentError, TransientError
 from ..model.recording import Leg, Recording, Segment
 from .orders import FORMATS
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 LegFile = Callable[[int, Side], str]
 """Segment number and side → the leg's file name in the spool."""
@@ -33,13 +35,22 @@ def collect(recording: Recording, recordings: Path, destination: Path, name_of: 
     """Copy every leg into the spool, durably; the recording with the legs' sizes.
 
     A leg that Asterisk never wrote is stated in `Leg.error`. Idempotent: a leg copied whole is not copied
-    again. TransientError `capture.no-legs` while Asterisk's folder cannot be reached, PermanentError when
-    it can and holds no leg at all; TransientError `spool.full`.
+    again. What a recorder that was killed had no time to journal, rate and begin of a segment, is told by
+    the files. TransientError `capture.no-legs` while Asterisk's folder cannot be reached, PermanentError
+    when it can and holds no leg at all; TransientError `spool.full` or `spool.unusable`.
     """
-    destination.mkdir(mode=0o700, exist_ok=True)
-    segments = tuple(_collected(s, recordings, destination, name_of) for s in recording.segments)
+    try:
+        destination.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(destination, error) from error
+    segments = tuple(
+        _collected(_rated(s, recordings), recordings, destination, name_of) for s in recording.segments
+    )
     if not any(leg.bytes for s in segments for leg in (s.remote, s.local)):
         _explain_nothing(recordings)
+    if recordings.is_dir():
+        # Neither journal nor folder knows a rate: killed before it was recorded, it never began.
+        segments = tuple(s for s in segments if s.rate)
     recording = replace(recording, segments=segments)
     if recording.call.ended_at is None:
         recording = replace(recording, call=replace(recording.call, ended_at=_end(segments)))
@@ -49,7 +60,7 @@ def collect(recording: Recording, recordings: Path, destination: Path, name_of: 
 def discard(recording: Recording, recordings: Path) -> None:
     """Delete the legs on Asterisk's side. What is gone already, or may not be deleted, does not matter."""
     folders = set()
-    for segment in recording.segments:
+    for segment in (_rated(s, recordings) for s in recording.segments):
         for leg in (segment.remote, segment.local):
             if segment.rate in FORMATS:
                 path = path_of(leg, segment.rate, recordings)
@@ -59,6 +70,15 @@ def discard(recording: Recording, recordings: Path) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
+
+
+def _rated(segment: Segment, recordings: Path) -> Segment:
+    """The segment with its rate; where the journal has none, by the files' extensions."""
+    if segment.rate:
+        return segment
+    legs = (segment.remote, segment.local)
+    there = (rate for rate in FORMATS if any(path_of(leg, rate, recordings).exists() for leg in legs))
+    return replace(segment, rate=next(there, 0))
 
 
 def _collected(segment: Segment, recordings: Path, destination: Path, name_of: LegFile) -> Segment:
@@ -76,6 +96,7 @@ def _fetched(leg: Leg, rate: int, recordings: Path, copy: Path) -> Leg:
         return replace(leg, error=leg.error or "its recording never began")
     source = path_of(leg, rate, recordings)
     try:
+        closed_at = datetime.fromtimestamp(source.stat().st_mtime, UTC)
         size = _copy(source, copy)
     except FileNotFoundError:
         return replace(leg, error=leg.error or "Asterisk left no file")
@@ -86,12 +107,20 @@ def _fetched(leg: Leg, rate: int, recordings: Path, copy: Path) -> Leg:
             remedy="Let the recorder's user read Asterisk's recording folder (for example by its group).",
         ) from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TransientError(
-                "spool.full", f"No space is left for {copy}.", remedy="Free space on the spool's disk."
-            ) from error
+        if error.errno in _FULL:
+            raise _unwritable(copy, error) from error
         raise TransientError("capture.no-legs", f"{source} cannot be copied: {error.strerror}.") from error
+    if leg.asked_at is None and leg.started_at is None:
+        leg = replace(leg, asked_at=closed_at - timedelta(seconds=size / 2 / rate))
     return replace(leg, bytes=size)
+
+
+def _unwritable(place: Path, error: OSError) -> TransientError:
+    if error.errno in _FULL:
+        return TransientError(
+            "spool.full", f"No space is left for {place}.", remedy="Free space on the spool's disk."
+        )
+    return TransientError("spool.unusable", f"{place} cannot be written: {error.strerror}.")
 
 
 def _copy(source: Path, copy: Path) -> int:

@@ -82,7 +82,9 @@ class Pauses:
     """With `between_pings` the time in which a frozen Asterisk is noticed."""
     heartbeat: float = 6.0
     """WebSocket pings; unanswered for half of it means lost."""
-    pulse_limit: float = 8.0
+    first_pulse: float = 0.3
+    """The first check that events arrive; the pause doubles up to `between_pings`."""
+    pulse_limit: float = 4.0
     """How long an event that Asterisk is asked to send may be on its way."""
     calm: float = 60.0
     """After so long an undisturbed connection no ghost (see `AriConnection`) is expected any more."""
@@ -283,14 +285,22 @@ class _Line:
             self.calm = self.stood and age > self._pauses.calm
 
     async def _feel(self) -> None:
-        """Asks Asterisk for an event now and then: it may answer requests and yet send us none."""
+        """Asks Asterisk for an event now and then: it may answer requests and yet send us none.
+
+        Soon at first, because the end of the socket before this one may come late and then deafens the
+        application for its successor, without a word [measured, 16.28: 4 of 17 immediate reconnects on a busy machine].
+        """
+        pause = self._pauses.first_pulse
         while True:
-            await asyncio.sleep(self._pauses.between_pings)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, self._pauses.between_pings)
             self._pulse = f"pulse-{random.getrandbits(64):016x}"
             self._felt.clear()
             try:
                 await self._client.events.user_event(self._pulse, application=self._application)
             except RefusedError as error:
+                if error.code == "ari.not-found":
+                    raise _deaf() from error
                 log.info("ari-no-pulse: events are not checked on their way: %s", error)
                 return
             await self._wait_for_pulse()
@@ -300,9 +310,7 @@ class _Line:
             async with asyncio.timeout(self._pauses.pulse_limit):
                 await self._felt.wait()
         except TimeoutError:
-            raise TransientError(
-                "ari.timeout", "Asterisk answers requests, but its events do not arrive."
-            ) from None
+            raise _deaf() from None
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> NoReturn:
         async for message in socket:
@@ -336,3 +344,7 @@ class _Line:
             self._put(event)
         elif event is not None:
             self._early.append(event)
+
+
+def _deaf() -> TransientError:
+    return TransientError("ari.timeout", "Asterisk answers requests, but its events do not arrive.")

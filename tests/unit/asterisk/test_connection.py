@@ -24,6 +24,7 @@ QUICK = Pauses(
     between_pings=0.05,
     ping_limit=0.2,
     heartbeat=5,
+    first_pulse=0.01,
     pulse_limit=0.3,
     calm=60,
 )
@@ -147,6 +148,20 @@ async def test_a_socket_that_stands_but_carries_nothing_is_noticed(pbx: StandIn,
         lost = await disconnected(line)
         assert lost.error.code == "ari.timeout"
         assert "events do not arrive" in lost.reason
+
+
+async def test_an_application_that_asterisk_has_forgotten_is_noticed(pbx: StandIn, client: AriClient) -> None:
+    forgotten = (404, {"message": "Application not found"})
+
+    def forget(path: str) -> None:
+        if path.startswith("/events/user/") and len(pbx.sockets) == 1:
+            pbx.answers["POST", path] = forgotten
+
+    pbx.before = forget
+    async with connect(client) as line:
+        await connected(line)
+        assert "events do not arrive" in (await disconnected(line)).reason
+        await connected(line)
 
 
 async def test_without_user_events_the_pulse_is_left_out(pbx: StandIn, client: AriClient) -> None:
