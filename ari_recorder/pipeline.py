@@ -19,13 +19,18 @@ from pathlib import Path
 from .asterisk.legs import collect, discard
 from .audio.assembly import assemble
 from .audio.legs import leg_file
+from .evidence import durable
 from .evidence.chain import Chain
 from .evidence.keys import Keys
 from .evidence.seal import seal
+from .model.call import Side
 from .model.errors import ConfigError
 from .model.recording import Recording, State
 from .spool.folders import RecordingFolder
+from .targets.durable import fault_point
 from .targets.paths import base_name
+
+durable.watch = fault_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,15 @@ class Pipeline:
     recordings: Mapping[str, Path]
     """Each PBX's recording folder, as the recorder sees it."""
 
-    def advance(self, folder: RecordingFolder) -> Recording:
-        """Take a recording as far as it goes by itself: captured → assembled → sealed."""
+    def advance(
+        self, folder: RecordingFolder, *, may_begin: Callable[[], bool] = lambda: True
+    ) -> Recording:
+        """Take a recording as far as it goes by itself: captured → assembled → sealed.
+
+        `may_begin` is asked before each step.
+        """
         recording = folder.load()
-        while step := self._steps.get(recording.state):
+        while may_begin() and (step := self._steps.get(recording.state)):
             recording = step(recording, folder)
             folder.save(recording)
         return recording
@@ -60,18 +70,33 @@ class Pipeline:
         return {State.CAPTURED: self._assemble, State.ASSEMBLED: self._seal}
 
     def _assemble(self, recording: Recording, folder: RecordingFolder) -> Recording:
-        recording = collect(recording, self._asterisk_folder(recording), folder.legs, leg_file)
+        recording = collect(recording, self._asterisk_folder(recording), folder.legs, _copy_to)
+        fault_point("legs.copied")
         folder.save(recording)
-        assembled = assemble(recording, folder.legs, folder.path, base_name(recording))
+        assembled = assemble(
+            recording, folder.legs, folder.path, base_name(recording), progress=_block_written
+        )
+        fault_point("assembly.done")
         return replace(recording, assembled=assembled).moved(State.ASSEMBLED)
 
     def _seal(self, recording: Recording, folder: RecordingFolder) -> Recording:
         name = base_name(recording)
         sealed = seal(recording, folder.path, name, self.keys, self.chain, now=datetime.now(UTC))
+        fault_point("seal.done")
         discard(recording, self._asterisk_folder(recording))
         shutil.rmtree(folder.legs, ignore_errors=True)
+        fault_point("seal.cleared")
         return replace(recording, sealed=sealed).moved(State.SEALED)
 
     def discard(self, recording: Recording) -> None:
         """A refused call leaves no audio behind."""
         discard(recording, self._asterisk_folder(recording))
+
+
+def _copy_to(segment: int, side: Side) -> str:
+    fault_point("legs.copy")
+    return leg_file(segment, side)
+
+
+def _block_written(_share: float) -> None:
+    fault_point("assembly.block")

@@ -46,7 +46,7 @@ def _unknown(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> 
     refused = snapshot.results.get(channel.id) == "refused"
     if facts is None or refused or board.was_decided(channel.id):
         return []
-    return board.decide_late(channel, facts)
+    return board.decide_late(channel, facts, snapshot)
 
 
 def _facts_of_late(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> CallFacts | None:

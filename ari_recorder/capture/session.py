@@ -43,6 +43,10 @@ class Session:
         """Channels now bridged with the followed one."""
         self._ended = False
         self._verdict: State | None = None
+        self._inherited = 0
+        """So many segments were journalled by an earlier life, which may have begun them without a word."""
+        self._blind = False
+        """The call may have been answered without the recorder seeing it."""
         self._heard: str | None = None
         """The channel whose audio the followed party hears."""
 
@@ -89,16 +93,36 @@ class Session:
         """Go on after the recorder was away: the journal says what was, the snapshot what is."""
         self.ledger.note(snapshot.at, "away", "the recorder was not connected until now")
         segments = self.recording.segments
+        self._inherited = len(segments)
         names = {leg.name for leg in (segments[-1].remote, segments[-1].local)} if segments else set()
         if names and names <= snapshot.live_recordings:
             self.microphone.found_rolling(self.channel)
         if not any(channel.id == self.channel for channel in snapshot.channels):
             return self._ended_meanwhile(snapshot.at)
+        joined = self.found_joined(snapshot)
+        if self._verdict is not None:
+            return joined
         return [
-            *self._members_meanwhile(snapshot),
+            *joined,
+            self.ledger.save(),
+            ReadChannel(self.channel, CHANNEL_FUNCTIONS),
+            self.poll_later(),
             *self._microphone_again(snapshot.at),
             *self._at_gate(snapshot),
         ]
+
+    def found_joined(self, snapshot: ev.Snapshot) -> list[Command]:
+        """Who talks with whom, of a call that went on while the recorder was away."""
+        bridged = (m for m in snapshot.bridges.values() if self.channel in m)
+        self.members = tuple(m for members in bridged for m in members if m != self.channel)
+        up = any(channel.id == self.channel and channel.state == "Up" for channel in snapshot.channels)
+        self._blind = self._blind or up
+        if not self.members or self.recording.call.answered_at is not None:
+            return []
+        if self.gate.compulsory and not self.gate.heard:
+            return self.refuse(snapshot.at, "not-announced")
+        self._answered_meanwhile(snapshot.at)
+        return [self.ledger.save()]
 
     # -- events ------------------------------------------------------------------------------------------
 
@@ -261,24 +285,28 @@ class Session:
     # -- after the recorder was away ---------------------------------------------------------------------
 
     def _ended_meanwhile(self, at: datetime) -> list[Command]:
-        self._ended = True
+        self._ended = self._blind = True
         self.microphone.channel_ended()
+        if self.recording.call.answered_at is None and self.gate.compulsory and not self.gate.heard:
+            return self.refuse(at, "not-announced")
         return [self.ledger.save(), self.ledger.wake("finish", FINISH_PATIENCE), *self._settle(at)]
 
-    def _members_meanwhile(self, snapshot: ev.Snapshot) -> list[Command]:
-        bridged = (m for m in snapshot.bridges.values() if self.channel in m)
-        self.members = tuple(m for members in bridged for m in members if m != self.channel)
-        if self.members and self.recording.call.answered_at is None:
-            first = self.recording.segments[0].remote if self.recording.segments else None
-            since = (first.started_at or first.asked_at) if first is not None else None
-            self.ledger.note(snapshot.at, "answered", "while the recorder was away: kept from the beginning")
-            self.ledger.change_call(answered_at=since or snapshot.at)
-        return [self.ledger.save(), ReadChannel(self.channel, CHANNEL_FUNCTIONS), self.poll_later()]
+    def _answered_meanwhile(self, at: datetime) -> None:
+        """When, or whether, the call was answered nobody saw: everything that was captured is kept."""
+        first = self.recording.segments[0].remote if self.recording.segments else None
+        since = (first.started_at or first.asked_at) if first is not None else None
+        since = since or (self.recording.decided_at if first is not None else at)
+        self.ledger.note(at, "answered", "while the recorder was away: kept from the beginning")
+        self.ledger.change_call(answered_at=since)
 
     def _microphone_again(self, at: datetime) -> list[Command]:
         waits = self.recording.setting.start is Start.AFTER_ANNOUNCEMENT and not self.recording.segments
-        if self.microphone.rolling or (waits and not self.gate.heard and self.recording.setting.announcement):
+        waits = waits and not self.gate.heard and not self.members
+        if waits and self.recording.setting.announcement:
             return []
+        if self.microphone.rolling:
+            segment = self.recording.segments[-1]
+            return [] if segment.rate else [ReadChannel(segment.remote.snoop, (NATIVE_FORMAT,))]
         lost = self.recording.segments[-1:]
         for segment in lost:
             self.ledger.note(
@@ -325,8 +353,13 @@ class Session:
 
     def _finish(self, at: datetime) -> list[Command]:
         self.done = True
-        begun = tuple(s for s in self.recording.segments if s.remote.asked_at or s.local.asked_at)
+        segments = self.recording.segments
+        begun = tuple(
+            s for s in segments if s.remote.asked_at or s.local.asked_at or s.number <= self._inherited
+        )
         self.ledger.change(segments=begun)
+        if self._blind and begun and not self.recording.call.answered_at and self._from_answer:
+            self._answered_meanwhile(at)
         state, reason = self._outcome(captured=bool(begun))
         if self.recording.call.ended_at is None and not self._was_away:
             self.ledger.change_call(ended_at=at)
@@ -336,17 +369,20 @@ class Session:
     def _outcome(self, *, captured: bool) -> tuple[State, str | None]:
         if self._verdict is State.REFUSED:
             return State.REFUSED, self.recording.reason
-        start = self.recording.setting.start
-        unanswered = self.recording.call.answered_at is None and not self._was_away
-        if unanswered and (start is Start.ANSWER or not captured):
+        unanswered = self.recording.call.answered_at is None and not self._blind
+        if unanswered and (self._from_answer or not captured):
             return State.REFUSED, "not-answered"
         if not captured:
             return State.FAILED, self.recording.reason or "Asterisk gave no audio before the call ended"
         return State.CAPTURED, None
 
     @property
+    def _from_answer(self) -> bool:
+        return self.recording.setting.start is Start.ANSWER
+
+    @property
     def _was_away(self) -> bool:
-        """The recorder missed part of the call: it cannot know that nobody answered."""
+        """The recorder missed part of the call."""
         return any(note.what == "away" for note in self.recording.notes)
 
 

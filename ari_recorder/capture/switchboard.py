@@ -135,11 +135,12 @@ class Switchboard:
                 return self._at_gate(at, channel, wish_of(arguments))
         return []
 
-    def decide_late(self, channel: ev.Channel, facts: CallFacts) -> list[Order]:
+    def decide_late(self, channel: ev.Channel, facts: CallFacts, snapshot: ev.Snapshot) -> list[Order]:
         """A call that began while nobody listened (`capture/reconcile.py`)."""
         orders = self._decide(channel, facts)
         for session in self._following({channel.id}):
             session.ledger.note(facts.at, "away", "the call began while the recorder was away")
+            orders += self._ordered(session, session.found_joined(snapshot))
         return orders
 
     def was_decided(self, channel: str) -> bool:

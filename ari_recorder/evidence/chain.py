@@ -83,8 +83,9 @@ class Chain:
         self.close()
 
     def close(self) -> None:
-        """Give the log back. Harmless when closed already."""
-        handle, self._handle = self._handle, -1
+        """Give the log back, after whoever has its turn. Harmless when closed already."""
+        with self._turn:
+            handle, self._handle = self._handle, -1
         if handle >= 0:
             os.close(handle)
 

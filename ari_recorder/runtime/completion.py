@@ -1,7 +1,8 @@
 """Brings captured recordings through the pipeline, a few at a time, and hands them to delivery.
 
-Which failure means what: a transient one (disk full, Asterisk's folder not mounted) leaves the recording
-where it is and is tried again; any other ends in FAILED with its reason, the raw legs kept for a person.
+Which failure means what: a transient one (disk full, Asterisk's folder not mounted), a mistake in the
+configuration and any trouble with the spool itself leave the recording where it is, and it is tried again;
+any other ends in FAILED with its reason, the raw legs kept for a person.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Callable
 
 import structlog
 
-from ..model.errors import IntegrityError, RecorderError, TransientError
+from ..model.errors import ConfigError, IntegrityError, RecorderError, TransientError
 from ..model.recording import Recording, State
 from ..pipeline import Pipeline
 from ..spool.folders import RecordingFolder
+from ..spool.lane import in_thread
 
 log = structlog.get_logger()
 
@@ -32,40 +34,55 @@ class Completion:
         self._on_sealed = on_sealed
         self._queue: asyncio.Queue[RecordingFolder] = asyncio.Queue()
         self._pauses: dict[str, float] = {}
+        self._steps: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     def submit(self, folder: RecordingFolder) -> None:
         """Take a recording whose call is over; harmless for one that needs nothing."""
         self._queue.put_nowait(folder)
 
     async def run(self) -> None:
-        """Until cancelled. A step under way is finished in its thread and journalled all the same."""
+        """Until cancelled; call `close` before."""
         async with asyncio.TaskGroup() as tasks:
             for number in range(AT_ONCE):
                 tasks.create_task(self._work(), name=f"completion-{number}")
 
+    async def close(self, seconds: float) -> None:
+        """Begin no step any more and give those under way `seconds`; the next start does the rest.
+
+        A step that takes longer ends with the process, which is no worse than a kill.
+        """
+        self._closing = True
+        if self._steps:
+            await asyncio.wait(self._steps, timeout=seconds)
+
     async def _work(self) -> None:
         while True:
             folder = await self._queue.get()
-            try:
-                await self._complete(folder)
-            except Exception:
-                log.exception(
-                    "A recording could not be completed", action="completion.defect", recording=folder.id
-                )
-                self._again_later(folder)
+            if self._closing:
+                continue
+            step = asyncio.create_task(self._try(folder), name=f"complete-{folder.id}")
+            self._steps.add(step)
+            step.add_done_callback(self._steps.discard)
+            await asyncio.wait({step})
+
+    async def _try(self, folder: RecordingFolder) -> None:
+        try:
+            await self._complete(folder)
+        except Exception:
+            log.exception(
+                "A recording could not be completed", action="completion.defect", recording=folder.id
+            )
+            self._again_later(folder)
 
     async def _complete(self, folder: RecordingFolder) -> None:
         try:
-            recording = await asyncio.to_thread(self._advance, folder)
-        except TransientError as error:
-            pause = self._again_later(folder)
-            log.warning(
-                str(error), action="completion.waits", recording=folder.id, code=error.code, seconds=pause
-            )
-            return
+            recording = await in_thread(lambda: self._advance(folder), f"complete-{folder.id}")
         except RecorderError as error:
-            await asyncio.to_thread(self._fail, folder, error)
-            log.error(str(error), action="completion.failed", recording=folder.id, code=error.code)
+            if isinstance(error, TransientError | ConfigError) or error.code.startswith("spool."):
+                self._wait(folder, error)
+            else:
+                await self._give_up(folder, error)
             return
         self._pauses.pop(folder.id, None)
         if recording is not None and recording.state is State.SEALED:
@@ -79,7 +96,23 @@ class Completion:
             self._pipeline.discard(recording)
             folder.remove()
             return None
-        return self._pipeline.advance(folder)
+        return self._pipeline.advance(folder, may_begin=lambda: not self._closing)
+
+    def _wait(self, folder: RecordingFolder, error: RecorderError) -> None:
+        if not folder.path.exists():
+            log.error(str(error), action="completion.folder-gone", recording=folder.id, code=error.code)
+            return
+        pause = self._again_later(folder)
+        log.warning(
+            str(error), action="completion.waits", recording=folder.id, code=error.code, seconds=pause
+        )
+
+    async def _give_up(self, folder: RecordingFolder, error: RecorderError) -> None:
+        try:
+            await in_thread(lambda: self._fail(folder, error), f"fail-{folder.id}")
+        except RecorderError as unwritten:
+            self._wait(folder, unwritten)
+        log.error(str(error), action="completion.failed", recording=folder.id, code=error.code)
 
     def _fail(self, folder: RecordingFolder, error: RecorderError) -> None:
         if isinstance(error, IntegrityError):

@@ -176,7 +176,6 @@ class PbxLink:
         for nothing may hold up a reconnection."""
         self._cancel_timers(recording.id)
         self._unfinished.pop(recording.id, None)
-        fault_point("finish.begin")
         if await self._journal.save(recording):
             self._over(recording)
         elif self._tasks is not None:

@@ -45,6 +45,9 @@ from .translator import drops_frames
 APPLICATION = "ari-recorder"
 """The Stasis application's name, as in `Stasis(ari-recorder,…)`."""
 
+PATIENCE = 8.0
+"""Seconds that steps and deliveries under way get to end when the recorder is told to stop."""
+
 log = structlog.get_logger()
 
 
@@ -116,6 +119,10 @@ class Service:
         self._stop.set()
 
     async def run(self) -> None:
+        with self._signals():
+            await self._run()
+
+    async def _run(self) -> None:
         waiting = await self._take_up()
         async with asyncio.TaskGroup() as tasks:
             eternal = [
@@ -126,10 +133,9 @@ class Service:
             ]
             for name, pbx in self._base.machine.pbx.items():
                 eternal.append(tasks.create_task(self._serve(name, pbx, waiting), name=f"pbx-{name}"))
-            with self._signals():
-                await self._stop.wait()
+            await self._stop.wait()
             log.info("Stopping", action="recorder.stopping")
-            await self._deliverer.close()
+            await asyncio.gather(self._completion.close(PATIENCE), self._deliverer.close(PATIENCE))
             for task in eternal:
                 task.cancel()
         self._journal.close()
@@ -163,7 +169,7 @@ class Service:
 
     async def _serve(self, name: str, pbx: Pbx, waiting: list[Recording]) -> None:
         async with AriClient(pbx.url, pbx.user, pbx.read_password()) as client:
-            prompts = await asyncio.to_thread(install, self._base.policy, pbx.sounds)
+            prompts = await asyncio.to_thread(install, self._judge.policy, pbx.sounds)
             board = Switchboard(name, self._judge, new_id, self._world(prompts))
             link: PbxLink
             connection = AriConnection(

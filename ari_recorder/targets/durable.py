@@ -33,7 +33,25 @@ FAULT_POINTS: dict[str, str] = {
     "local.linked": "the file has its final name, and its part name too",
     "local.unlinked": "the file has its final name only, the folder is not synced",
 }
-"""Every fault point, in the package's order, with the moment it stands for."""
+"""Every fault point of spool and targets, in the package's order, with the moment it stands for."""
+
+SEAMS: dict[str, str] = {
+    "order.snoop": "Asterisk has made a snoop",
+    "order.record": "Asterisk was told to record, which is not journalled yet",
+    "order.play": "Asterisk was told to play an announcement",
+    "order.let-go": "a call was given back to the dialplan",
+    "finish.journalled": "the end of the call is journalled, the recording is not yet in the pipeline",
+    "legs.copy": "before a leg is copied out of Asterisk's folder",
+    "legs.copied": "all legs are copied, not yet journalled",
+    "assembly.block": "a block of the stereo file is written",
+    "assembly.done": "the stereo file has its name, not yet journalled",
+    "seal.write": "before one of the files that a seal adds is written",
+    "seal.append": "before the link is appended to the chain's log",
+    "seal.rename": "before a sealed file gets its final name; the link is in the log",
+    "seal.done": "sealed, the legs are still there",
+    "seal.cleared": "the legs are gone, SEALED is not yet journalled",
+}
+"""Those of the rooms above, from the first order to Asterisk to the sealed files."""
 
 FAULT_VARIABLE = "ARI_RECORDER_FAULT"
 
@@ -45,7 +63,7 @@ def _nothing(_name: str) -> None:
 def _killer(setting: str) -> Callable[[str], None]:
     """A hook that kills this process (SIGKILL) when point `name[:n]` is reached for the nth time."""
     wanted, _, count = setting.partition(":")
-    if wanted not in FAULT_POINTS:
+    if wanted not in FAULT_POINTS and wanted not in SEAMS:
         raise ValueError(f"{FAULT_VARIABLE} names {wanted!r}, which is not a fault point")
     left = int(count or 1)
 
@@ -66,7 +84,7 @@ hook: Callable[[str], None] = (
 
 
 def fault_point(name: str) -> None:
-    """A moment at which the process may die and nothing may be lost; `name` is a key of FAULT_POINTS."""
+    """A moment at which the process may die and nothing may be lost: a key of FAULT_POINTS or SEAMS."""
     hook(name)
 
 

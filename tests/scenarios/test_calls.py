@@ -386,7 +386,71 @@ def test_killed_between_decision_and_snoops() -> None:
     again = reborn(pbx)
     assert len(again.open_files) == 2
     again.hang_up(caller)
-    assert [s.why for s in the_only(again).segments] == ["resumed"]
+    # Whether Asterisk was told to record the first pair nobody knows now: its folder tells at the end.
+    assert [s.why for s in the_only(again).segments] == ["start", "resumed"]
+
+
+def test_killed_before_the_order_to_record_was_journalled() -> None:
+    pbx = SimulatedPbx()
+    caller = pbx.inbound()
+    first = next(c.recording for c in pbx.script if isinstance(c, cmd.Save))
+    assert first.segments[0].rate == 0
+    pbx.saved = {first.id: first}
+    again = reborn(pbx)
+    again.hang_up(caller)
+    (segment,) = the_only(again).segments
+    assert (segment.rate, segment.codec) == (8000, "alaw")
+
+
+@pytest.mark.parametrize("start", [Start.RING, Start.ANSWER])
+def test_an_answered_call_that_ended_meanwhile_is_kept(start: Start) -> None:
+    pbx = SimulatedPbx(Rules(start=start))
+    caller = pbx.inbound()
+    pbx.channels.pop(caller)
+    pbx.snoops.clear()
+    pbx.open_files.clear()
+    recording = the_only(reborn(pbx))
+    assert recording.state is State.CAPTURED
+    if start is Start.ANSWER:
+        assert recording.call.answered_at == recording.segments[0].remote.started_at
+
+
+def test_a_call_that_rings_on_after_a_restart_and_is_given_up_is_not_kept() -> None:
+    pbx = SimulatedPbx(Rules(start=Start.ANSWER))
+    caller = pbx.inbound()
+    again = reborn(pbx)
+    again.hang_up(caller)
+    assert (the_only(again).state, the_only(again).reason) == (State.REFUSED, "not-answered")
+
+
+def test_without_the_compulsory_announcement_nothing_is_kept_after_a_restart_either() -> None:
+    for ended in (True, False):
+        pbx = SimulatedPbx(Rules(announcement="consent"))
+        caller = pbx.inbound()
+        pbx.gate(caller)
+        if ended:
+            pbx.channels.pop(caller)
+            pbx.snoops.clear()
+            pbx.open_files.clear()
+        else:  # the gate's time ran out and the call went on without the recorder
+            pbx.channels["user-1"] = user()
+            pbx.bridge = (caller, "user-1")
+        again = reborn(pbx)
+        again.pass_time(6)
+        assert (the_only(again).state, the_only(again).reason) == (State.REFUSED, "not-announced")
+        assert not again.open_files
+
+
+def test_a_call_that_began_meanwhile_without_its_announcement_is_not_recorded() -> None:
+    pbx = SimulatedPbx(Rules(announcement="consent"))
+    pbx.channels["in-1"] = ev.Channel("in-1", "PJSIP/trunk-berlin-00000001", "Up", Party("030"), exten="1")
+    pbx.channels["user-1"] = user()
+    pbx.formats["in-1"] = "(alaw)"
+    pbx.bridge = ("in-1", "user-1")
+    again = reborn(pbx)
+    again.pass_time(6)
+    assert the_only(again).state is State.REFUSED
+    assert not again.open_files
 
 
 def test_a_call_that_began_meanwhile_is_picked_up_late() -> None:
