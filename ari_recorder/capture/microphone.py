@@ -22,6 +22,8 @@ GONE_PATIENCE = 1.0
 """Seconds in which a pair given back must be gone; usual is 20 ms."""
 ORPHAN_PATIENCE = 0.5
 """Seconds between a recording that ends by itself and the news that its channel has."""
+UNEVEN_ATTEMPTS = 3
+"""Pairs given back because their two snoops had different rates, before one is recorded as it is."""
 ATTEMPTS = 5
 """Pairs taken in vain, one after the other, before the recording is given up."""
 
@@ -45,6 +47,7 @@ class Microphone:
         self._next: str | None = None
         """Why the next pair is to be taken, while the old one is going."""
         self._failures = 0
+        self._uneven = 0
         self._off = False
 
     @property
@@ -71,13 +74,14 @@ class Microphone:
 
     # -- taking and giving back --------------------------------------------------------------------------
 
-    def take(self, why: str) -> list[Command]:
+    def take(self, why: str, *meanwhile: Command) -> list[Command]:
+        """Begin a new segment; `meanwhile` is done while its snoops are taken."""
         ledger = self._ledger
         number = len(ledger.recording.segments) + 1
         segment = segment_of(ledger.recording.id, number, ledger.recording.call.codec or "", why)
         self.pair = Pair(segment, ledger.recording.call.channel)
         ledger.change(segments=(*ledger.recording.segments, segment))
-        return [*self.pair.open(ledger.save()), ledger.wake(f"pair-{number}", PAIR_PATIENCE)]
+        return [*self.pair.open(ledger.save(), *meanwhile), ledger.wake(f"pair-{number}", PAIR_PATIENCE)]
 
     def found_rolling(self, channel: str) -> None:
         """An earlier life's last segment still records: go on with it."""
@@ -109,7 +113,8 @@ class Microphone:
         if self.pair is None:
             return True
         segment = self.pair.segment
-        if segment.rate and rate_of(codec) not in (None, segment.rate):
+        rates = {segment.rate, *self.pair.rates.values()} - {0}
+        if rates and rate_of(codec) is not None and rates != {rate_of(codec)}:
             # Taken for this very codec and again at another rate: Asterisk wants it so.
             return segment.why == "codec" and segment.codec == codec
         if segment.codec and segment.codec != codec and self.pair.phase is Phase.ROLLING:
@@ -126,6 +131,8 @@ class Microphone:
             return []
         before = self.pair.phase
         commands = self.pair.handle(event)
+        if self.pair.uneven and self.pair.phase is Phase.SNOOPING:
+            commands += self._even(event.at)
         self._keep()
         after = self.pair.phase
         if after is before:
@@ -134,7 +141,7 @@ class Microphone:
         if after is Phase.STARTING:
             return [*commands, self._ledger.save()]
         if after is Phase.ROLLING:
-            self._failures = 0
+            self._failures = self._uneven = 0
             return [*commands, self._ledger.save()]
         if after is Phase.CLOSED and not self._off and self._next is None:
             return [*commands, self._ledger.save(), self._ledger.wake("orphan", ORPHAN_PATIENCE)]
@@ -166,6 +173,15 @@ class Microphone:
     def exhausted(self) -> bool:
         """So many pairs failed one after the other that no more will be tried."""
         return self._failures > ATTEMPTS
+
+    def _even(self, at: datetime) -> list[Command]:
+        """Nothing is recorded yet, so a pair whose snoops differ in rate is given back at no loss."""
+        if self.pair is None or self._next is not None:
+            return []
+        if self._uneven >= UNEVEN_ATTEMPTS:
+            return self.pair.record(at)
+        self._uneven += 1
+        return self.retake(self.pair.segment.why, at, "the rates of the two snoops differ")
 
     def _again(self, at: datetime, cause: str) -> list[Command]:
         self._failures += 1

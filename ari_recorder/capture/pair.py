@@ -1,7 +1,7 @@
 """Two snoops on one channel, from creation to closed files: one segment of a recording.
 
 The order of things is measured, not guessed (ASTERISK.md, "Capture with snoop channels"): both snoops at
-once, their own rate read, both `SnoopReady` awaited (a `record` before it is refused), both recordings at
+once, the rate of each read, both `SnoopReady` awaited (a `record` before it is refused), both recordings at
 once, both `RecordingStarted` awaited.
 """
 
@@ -57,6 +57,8 @@ class Pair:
         self.channel = channel
         self.phase = Phase.SNOOPING
         self.failure: str | None = None
+        self.rates: dict[str, int] = {}
+        """Each snoop's own rate, frozen at its creation, as far as it is known."""
         self._ready: set[str] = set()
         self._gone: set[str] = set()
 
@@ -78,11 +80,16 @@ class Pair:
     def closed(self) -> bool:
         return self.phase is Phase.CLOSED
 
-    def open(self, journal: Save) -> list[Command]:
+    @property
+    def uneven(self) -> bool:
+        """The channel's formats changed between the two snoops: each hears both sides at the higher rate."""
+        return len(set(self.rates.values())) > 1
+
+    def open(self, journal: Save, *meanwhile: Command) -> list[Command]:
         """Take the snoops while the journal is written: as long as nothing records, nothing can be lost."""
         snoops = (TakeSnoop(self.channel, self.segment.leg(side).snoop, side) for side in (*Side,))
-        rate = ReadChannel(self.segment.remote.snoop, (NATIVE_FORMAT,))
-        return [Together((journal, *snoops)), rate]
+        rates = (ReadChannel(leg.snoop, (NATIVE_FORMAT,)) for leg in self.legs)
+        return [Together((journal, *snoops, *meanwhile)), Together((*rates,))]
 
     def close(self) -> list[Command]:
         """Stop both recordings, then give the snoops back. Closed once both files are."""
@@ -102,7 +109,7 @@ class Pair:
         match event:
             case ev.SnoopReady(snoop=snoop):
                 self._ready.add(snoop)
-                return self._record(event.at)
+                return [] if self.uneven else self.record(event.at)
             case ev.ChannelRead():
                 return self._rated(event)
             case ev.RecordingStarted(at=at, name=name):
@@ -134,13 +141,14 @@ class Pair:
         if rate is None:
             self.fail("the snoop channel ended before its rate was known")
             return []
-        if not self.segment.rate:
-            self.segment = replace(self.segment, rate=rate)
-        return self._record(event.at)
+        self.rates[event.channel] = rate
+        if self.phase is Phase.SNOOPING or not self.segment.rate:
+            self.segment = replace(self.segment, rate=max(self.rates.values()))
+        return [] if self.uneven else self.record(event.at)
 
-    def _record(self, at: datetime) -> list[Command]:
-        """Once both snoops are ready and their rate is known, not before."""
-        if self.phase is not Phase.SNOOPING or len(self._ready) < 2 or not self.segment.rate:
+    def record(self, at: datetime) -> list[Command]:
+        """Once both snoops are ready and their rates are known, not before."""
+        if self.phase is not Phase.SNOOPING or len(self._ready) < 2 or len(self.rates) < 2:
             return []
         self.phase = Phase.STARTING
         self._ask(at)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..model.call import Direction
+from ..model.delivery import Delivery
 from ..model.recording import Chosen, Recording, Start, State
 from . import events as ev
 from .commands import Command, DropChannel, Finish, Play, PollRtp, ReadChannel, StopRecord
@@ -63,8 +64,9 @@ class Session:
     def begin(self) -> list[Command]:
         """The first orders: journal and microphones; nothing records before the journal is durable."""
         late = self.recording.setting.start is Start.AFTER_ANNOUNCEMENT
-        commands = [self.ledger.save()] if late else self.microphone.take("start")
-        return [*commands, ReadChannel(self.channel, CHANNEL_FUNCTIONS), self.poll_later()]
+        read = ReadChannel(self.channel, CHANNEL_FUNCTIONS)
+        commands = [self.ledger.save(), read] if late else self.microphone.take("start", read)
+        return [*commands, self.poll_later()]
 
     def enter_gate(self, at: datetime) -> list[Command]:
         """The call waits in Stasis: announce, then let it go; without announcement at once."""
@@ -72,14 +74,19 @@ class Session:
         if self.gate.playing:
             return []
         if not self.gate.due:
-            return self.gate.let_go("recording")
+            return [*self._start_late(), *self.gate.let_go("recording")]
         if self.microphone.started and not self.microphone.rolling:
             return [self.ledger.wake("announce", ANNOUNCE_PATIENCE)]
         return self._announce(at)
 
-    def rechosen(self, chosen: Chosen) -> list[Command]:
-        """The dialplan asked for another setting than the one that matched at first."""
-        self.ledger.change(setting=chosen)
+    def rechosen(self, chosen: Chosen, direction: Direction) -> list[Command]:
+        """What the dialplan asked for at the gate, where it is not what was decided at first."""
+        before = self.recording
+        if (chosen, direction) == (before.setting, before.call.direction):
+            return []
+        deliveries = tuple(before.delivery(target) or Delivery(target) for target in chosen.targets)
+        self.ledger.change(setting=chosen, deliveries=deliveries)
+        self.ledger.change_call(direction=direction)
         return [self.ledger.save()]
 
     def refuse(self, at: datetime, reason: str) -> list[Command]:
@@ -204,7 +211,8 @@ class Session:
             outbound = self.recording.call.direction is Direction.OUTBOUND
             if not outbound and peer is not None and peer.caller.number:
                 self.ledger.change_call(callee=peer.caller)
-            commands = [ReadChannel(self.channel, CHANNEL_FUNCTIONS), self.ledger.save()]
+            read = ReadChannel(self.channel, CHANNEL_FUNCTIONS)
+            commands = [read, self.ledger.save(), *self._start_late()]
         self._heard = peer.id if peer is not None else None
         return [*commands, *self._new_source(at, "the other party answered")]
 

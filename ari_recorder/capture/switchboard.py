@@ -288,8 +288,7 @@ class Switchboard:
             session = self._open(channel, facts, chosen)
             commands = [*session.begin(), *session.enter_gate(at)]
         else:
-            again = session.rechosen(chosen) if chosen != session.recording.setting else []
-            commands = [*again, *session.enter_gate(at)]
+            commands = [*session.rechosen(chosen, facts.direction), *session.enter_gate(at)]
         return self._ordered(session, commands)
 
     def _refused_at_gate(self, at: datetime, session: Session | None, reason: str) -> list[Order]:
