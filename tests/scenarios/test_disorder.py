@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,15 +47,27 @@ def test_every_session_ends(seed: int, start: Start, announcement: str | None, t
     dice = random.Random(seed)
     pbx = UnreliablePbx(Rules(start=start, announcement=announcement), dice, trouble=trouble)
     caller = pbx.inbound(fmt=dice.choice(["(alaw)", "(g722|alaw)", ""]))
-    steps = [
+
+    def playback() -> None:
+        if pbx.playing:
+            pbx.playback_ends(failed=dice.random() < 0.3)
+
+    def lose_a_snoop() -> None:
+        for snoop in list(pbx.snoops)[:1]:
+            pbx._end_snoop(snoop)
+
+    def change_codec() -> None:
+        pbx.formats[caller] = dice.choice(["(alaw)", "(ulaw)", "(g722)"])
+
+    steps: list[Callable[[], None]] = [
         lambda: pbx.gate(caller),
-        lambda: pbx.playing and pbx.playback_ends(failed=dice.random() < 0.3),
+        playback,
         lambda: pbx.answer(caller, user()),
         lambda: pbx.tell(ev.Held(pbx.now, pbx.channels[caller])),
-        lambda: pbx.formats.update({caller: dice.choice(["(alaw)", "(ulaw)", "(g722)"])}),
+        change_codec,
         lambda: pbx.pass_time(dice.uniform(0, 3)),
         lambda: pbx.change(caller, "Up"),
-        lambda: [pbx._end_snoop(s) for s in list(pbx.snoops)[:1]],
+        lose_a_snoop,
     ]
     for _ in range(dice.randrange(12)):
         dice.choice(steps)()
