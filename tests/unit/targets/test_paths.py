@@ -45,7 +45,7 @@ HOSTILE = [
     "$(reboot)",
     "-rf",
 ]
-SAFE = re.compile(r'[^\x00-\x1f\x7f-\x9f\\/:*?"<>|#%~\ud800-\udfff]+')
+SAFE = re.compile(r'[^\x00-\x1f\x7f-\x9f\\/:*?"<>|#%\ud800-\udfff]+')
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|desktop\.ini)(\..*)?", re.IGNORECASE)
 
 
@@ -59,7 +59,7 @@ def assert_safe(name: str) -> None:
     assert SAFE.fullmatch(name), name
     assert len(name.encode("utf-8")) <= 120
     assert name == unicodedata.normalize("NFC", name)
-    assert name[0] not in ". "
+    assert name[0] not in ". ~"
     assert name[-1] not in ". "
     assert not RESERVED.fullmatch(name)
     assert name not in (".", "..")
