@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -110,6 +110,8 @@ class Service:
         self._links: dict[str, PbxLink] = {}
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._news = asyncio.Event()
+        """What `status` shows has changed."""
         now = presence.now()
         pbxs = tuple(PbxPresence(name, connected=False, since=now) for name in machine.pbx)
         self._presence = Presence(os.getpid(), __version__, now, now, base.policy.revision, pbxs)
@@ -223,15 +225,18 @@ class Service:
     def _change_pbx(self, name: str, change: Callable[[PbxPresence], PbxPresence]) -> None:
         pbxs = tuple(change(p) if p.name == name else p for p in self._presence.pbxs)
         self._presence = replace(self._presence, pbxs=pbxs)
+        self._news.set()
 
     async def _beat(self) -> None:
         while True:
+            self._news.clear()
             self._presence = replace(self._presence, beat_at=presence.now())
             try:
                 await asyncio.to_thread(presence.write, self._base.machine.recorder.state, self._presence)
             except OSError as error:
                 log.warning(str(error), action="presence.not-written")
-            await asyncio.sleep(presence.BEAT)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), presence.BEAT)
 
     # -- delivery and policy --------------------------------------------------------------------------
 
