@@ -288,7 +288,8 @@ class _Line:
         """Asks Asterisk for an event now and then: it may answer requests and yet send us none.
 
         Soon at first, because the end of the socket before this one may come late and then deafens the
-        application for its successor, without a word [measured, 16.28: 4 of 17 immediate reconnects on a busy machine].
+        application for its successor, without a word [measured, 16.28: 4 of 17 immediate reconnects on a
+        busy machine].
         """
         pause = self._pauses.first_pulse
         while True:

@@ -157,9 +157,9 @@ async def test_an_application_that_asterisk_has_forgotten_is_noticed(pbx: StandI
         if path.startswith("/events/user/") and len(pbx.sockets) == 1:
             pbx.answers["POST", path] = forgotten
 
-    pbx.before = forget
     async with connect(client) as line:
         await connected(line)
+        pbx.before = forget
         assert "events do not arrive" in (await disconnected(line)).reason
         await connected(line)
 
