@@ -29,7 +29,12 @@ fail() { printf 'check.sh: %s\n' "$1" >&2; exit 2; }
 
 # Text as it may be printed: no control characters, nothing that turns the direction of writing.
 hidden=$(printf 's/\342\200[\213-\217\250-\256]/?/g;s/\342\201[\240-\257]/?/g;s/\302[\200-\237]/?/g')
-shown() { printf '%s' "$1" | tr '[:cntrl:]' '?' | sed "$hidden"; }
+shown() {
+    case $1 in
+    *[!\ -~]*) printf '%s' "$1" | tr '[:cntrl:]' '?' | sed "$hidden" ;;
+    *) printf '%s' "$1" ;;
+    esac
+}
 say() { [ "$quiet" = 1 ] || printf '%s\n' "$1"; }
 # finding FILE SENTENCE
 finding() { printf 'WRONG %s: %s\n' "$(shown "$1")" "$(shown "$2")"; wrong=$((wrong + 1)) good=0; }
@@ -41,7 +46,10 @@ usable() {
     if ! plain "$1"; then finding "$1" 'is not a plain file.'; return 1; fi
     [ -r "$1" ] || { finding "$1" 'cannot be read.'; return 1; }
 }
-hash_of() { sha256sum < "$1" 2> /dev/null | cut -c 1-64; }
+# Sets $hash to the SHA-256 of a file.
+take_hash() { hash=$(sha256sum < "$1" 2> /dev/null) hash=${hash%% *}; }
+# Sets $size to the bytes of a file.
+take_size() { size=$(($(wc -c < "$1"))); }
 is_number() { case $1 in '' | 0* | *[!0-9]* | ????????????????*) return 1 ;; esac; }
 is_hash() { case $1 in *[!0-9a-f]*) return 1 ;; esac; [ ${#1} = 64 ]; }
 held() { grep -qxF -e "$1" "$2"; }
@@ -113,7 +121,9 @@ take_certificate() {
     done < "$work/certificates"
     count=$((count + 1)) key=$count fingerprint=-
     if convert "$1" -noout -pubkey > "$work/key.$key" && size_of "$work/key.$key" > "$work/size.$key"; then
-        fingerprint=$(convert "$1" -outform DER | sha256sum | cut -c 1-64)
+        fingerprint=$(convert "$1" -outform DER | sha256sum)
+        fingerprint=${fingerprint%% *}
+        printf '%s\n' "$fingerprint" > "$work/fingerprint.$key"
         case ${1##*/} in
         ari-recorder-"$(printf '%.16s' "$fingerprint")".crt) ;;
         ari-recorder-????????????????.crt)
@@ -170,10 +180,11 @@ signature() {
         finding "$base.sig" 'cannot be checked: there is no certificate (*.crt) in its folder or above.'
         return
     fi
-    size=$(wc -c < "$base.sig")
+    take_size "$base.sig"
     for key in $keys; do
         # openssl itself does not mind bytes that follow a signature.
-        if [ $((size)) = "$(cat "$work/size.$key")" ] && openssl dgst -sha256 \
+        read -r expected < "$work/size.$key"
+        if [ "$size" = "$expected" ] && openssl dgst -sha256 \
             -verify "$work/key.$key" -signature "$base.sig" < "$base.sha256" > /dev/null 2>&1; then
             signer=$key
             printf '%s\n' "$key" >> "$work/signers"
@@ -186,33 +197,71 @@ or somebody else signed."
 
 # Sets $sealed, the name the files were sealed under.
 names() {
-    if grep -q -v '^[0-9a-f]\{64\}  [^/][^/]*$' "$base.sha256" ||
-        [ "$(grep -c '\.json$' "$base.sha256")" != 1 ] || [ "$(grep -c '_info\.txt$' "$base.sha256")" != 1 ]; then
+    take_size "$base.sha256"
+    if [ "$size" -gt 65536 ] || ! understood < "$base.sha256"; then
         [ "$signer" = 0 ] || finding "$base.sha256" "does not list one recording's files."
         return 1
     fi
-    sealed=$(sed -n 's/^.\{66\}\(.*\)\.json$/\1/p' "$base.sha256")
     [ "$sealed" = "$name" ] ||
         finding "$base.sha256" "belongs to $sealed: files were renamed or exchanged."
 }
 
+understood() {
+    texts=0 documents=0
+    while IFS= read -r line || [ -n "$line" ]; do
+        file=${line#*  }
+        is_hash "${line%%  *}" || return 1
+        case $file in
+        */* | '' | "$line") return 1 ;;
+        *_info.txt) texts=$((texts + 1)) ;;
+        *.json) documents=$((documents + 1)) sealed=${file%.json} ;;
+        esac
+    done
+    [ "$texts$documents" = 11 ]
+}
+
 hashes() {
+    unsure=0
+    each_file usable_file
+    # All in one go first: sha256sum itself checks what it once wrote.
+    if [ "$unsure" = 0 ] && [ "$sealed" = "$name" ] &&
+        (cd "$folder/" && sha256sum -c "./$name.sha256") > /dev/null 2>&1; then
+        proven=1
+    else
+        each_file hash_file
+    fi
+}
+
+# Do $1 for every listed file: $path, with $told as its hash.
+each_file() {
     while IFS= read -r line; do
-        file=${line#??????????????????????????????????????????????????????????????????}
+        file=${line#*  } told=${line%%  *}
         case $file in
         "$sealed".wav | "$sealed"_remote.wav | "$sealed"_local.wav | "$sealed"_remote_local.wav) ;;
         "$sealed".json | "$sealed"_info.txt) ;;
-        *) finding "$base.sha256" "lists $file, which is no file of this recording."; continue ;;
+        *)
+            [ "$1" = hash_file ] || finding "$base.sha256" "lists $file, which is no file of this recording."
+            unsure=1
+            continue ;;
         esac
         path=$base${file#"$sealed"}
-        case $path in *.wav) printf '%s\n' "$path" >> "$work/claimed" ;; esac
-        usable "$path" || continue
-        if [ "$(hash_of "$path")" != "${line%%  *}" ]; then
-            finding "$path" 'was changed: it is not what was sealed.'
-        else
-            case $path in *_info.txt) proven=1 ;; esac
-        fi
+        "$1"
     done < "$base.sha256"
+}
+
+usable_file() {
+    case $path in *.wav) printf '%s\n' "$path" >> "$work/claimed" ;; esac
+    usable "$path" || unsure=1
+}
+
+hash_file() {
+    plain "$path" && [ -r "$path" ] || return 0
+    take_hash "$path"
+    if [ "$hash" != "$told" ]; then
+        finding "$path" 'was changed: it is not what was sealed.'
+    else
+        case $path in *_info.txt) proven=1 ;; esac
+    fi
 }
 
 # The info text, whose hash and signature hold, into the tables of step 8: links and places.
@@ -240,14 +289,15 @@ metadata() {
         finding "${base}_info.txt" 'cannot be understood.'
         return 1
     fi
-    fingerprint=$(sed -n "s/^$signer$us\([0-9a-f]*\)$us.*/\1/p" "$work/certificates")
+    read -r fingerprint < "$work/fingerprint.$signer"
     [ "$told_name" = "$sealed" ] || finding "${base}_info.txt" "names the recording $told_name."
     [ "$certificate" = "$fingerprint" ] ||
         finding "${base}_info.txt" "names another certificate than the one that signed, $fingerprint."
     [ -n "$trust" ] || [ "$chain" = "$fingerprint" ] ||
         finding "$base.sig" "was signed with the certificate $fingerprint, but its chain was begun with $chain."
     printf '%s\n' "$chain$us$sealed" >> "$work/present"
-    row=$chain$us$number$us$sealed$us$(hash_of "$base.sig")$us$before$us$before_name$us$before_signature
+    take_hash "$base.sig"
+    row=$chain$us$number$us$sealed$us$hash$us$before$us$before_name$us$before_signature
     printf '%s\n' "$row$us$base" >> "$work/links"
     while IFS= read -r line; do
         printf '%s\n' "$chain$us$line$us$sealed$us$base" >> "$work/places"
