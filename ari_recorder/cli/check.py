@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import secrets
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
@@ -12,11 +15,13 @@ from ..asterisk.ari.client import AriClient
 from ..asterisk.findings import Finding, Level, fail, ok, warn
 from ..asterisk.inspect import inspect
 from ..config.machine import Machine, Pbx
+from ..config.targets import Target as TargetSettings
 from ..evidence.keys import load_keys
 from ..model.document import plain
 from ..model.errors import RecorderError
 from ..rules.policy import Policy, load_policy
 from ..runtime import presence
+from ..runtime.foundations import own_archive
 from ..runtime.prompts import install
 from ..runtime.service import APPLICATION
 from ..spool.disk import space
@@ -42,7 +47,7 @@ def check(config: ConfigPath = None, json: Json = False) -> None:
         policy = _policy(settings, sections["recorder"])
         if policy is not None:
             bar.update(task, description="Asking the targets")
-            sections["targets"] = list(_targets(policy))
+            sections["targets"] = list(_targets(settings, policy))
         for name, pbx in settings.pbx.items():
 
             def say(step: str, name: str = name) -> None:
@@ -112,21 +117,36 @@ def _policy(settings: Machine, found: list[Finding]) -> Policy | None:
     return policy
 
 
-def _targets(policy: Policy) -> Iterator[Finding]:
+def _targets(settings: Machine, policy: Policy) -> Iterator[Finding]:
     used = {name for setting in policy.settings if setting.enabled for name in setting.targets}
-    for settings in policy.targets:
-        code, title = f"target.{settings.name}", f'Target "{settings.name}"'
-        target = None
+    for wanted in policy.targets:
+        code, title = f"target.{wanted.name}", f'Target "{wanted.name}"'
+        own = own_archive(settings, wanted)
+        if own is not None and not own.exists():
+            yield ok(code, f"{title} will be made at first start", str(own))
+            continue
         try:
-            target = make_target(settings)
-            target.prepare()
-            note = "" if settings.name in used else "no enabled setting uses it"
-            yield ok(code, f"{title} can be reached", note)
+            _write_and_delete(wanted)
         except RecorderError as error:
             yield fail(code, f"{title} cannot be used", error.sentence, error.remedy)
-        finally:
-            if target is not None:
-                target.close()
+        else:
+            note = "" if wanted.name in used else "no enabled setting uses it"
+            yield ok(code, f"{title} takes, gives back and deletes a file", note)
+
+
+def _write_and_delete(settings: TargetSettings) -> None:
+    """A small file there, read back, and away again."""
+    target = make_target(settings)
+    content = secrets.token_bytes(1000)
+    name = PurePosixPath(f"ari-recorder-check-{secrets.token_hex(8)}.tmp")
+    try:
+        with TemporaryDirectory() as folder:
+            source = Path(folder) / "check"
+            source.write_bytes(content)
+            target.put(source, name, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+            target.delete(name)
+    finally:
+        target.close()
 
 
 async def _pbx(pbx: Pbx, policy: Policy | None, say: Callable[[str], None]) -> list[Finding]:

@@ -7,7 +7,8 @@ import asyncio
 from ..config.machine import Machine
 from ..model.errors import RecorderError
 from ..runtime import logs
-from ..runtime.service import Service, foundations
+from ..runtime.foundations import foundations
+from ..runtime.service import Service
 from .console import ConfigPath, Json, errors_explained, machine
 
 

@@ -6,9 +6,9 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -22,10 +22,8 @@ from ..asterisk.orders import Orders
 from ..capture import commands as cmd
 from ..capture.ledger import Prompt, Surroundings
 from ..capture.switchboard import Switchboard
-from ..config.machine import Machine, Pbx
-from ..evidence.chain import Chain
-from ..evidence.keys import Keys, ensure_keys
-from ..model.errors import ConfigError, RecorderError
+from ..config.machine import Pbx
+from ..model.errors import RecorderError
 from ..model.recording import Recording, State
 from ..pipeline import Pipeline
 from ..rules.policy import Policy, load_policy
@@ -34,6 +32,7 @@ from ..spool.folders import RecordingFolder, Spool
 from ..targets.register import make_target
 from . import presence
 from .completion import Completion
+from .foundations import CERTIFICATES, Foundations
 from .journal import Journal
 from .judge import PolicyJudge
 from .pbx_link import Ears, PbxLink, unfinished
@@ -57,42 +56,25 @@ def new_id(at: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Foundations:
-    """What must be sound before a recorder may begin, each checked when it is made."""
+class _Found:
+    """What an earlier life left in the spool."""
 
-    machine: Machine
-    policy: Policy
-    spool: Spool
-    keys: Keys
-    chain: Chain
+    running: list[Recording] = field(default_factory=list)
+    to_complete: list[RecordingFolder] = field(default_factory=list)
+    to_deliver: list[RecordingFolder] = field(default_factory=list)
 
 
-@asynccontextmanager
-async def foundations(machine: Machine) -> AsyncIterator[Foundations]:
-    """Policy, spool, key and chain, in the order in which an admin would mend them.
-
-    Any RecorderError of config.*, spool.* or seal.*.
-    """
-    policy = load_policy(machine.recorder.policy)
-    seal = machine.seal
-    for folder in (machine.recorder.state, seal.key.parent, seal.certificate.parent):
-        _make(folder)
-    keys = await asyncio.to_thread(
-        ensure_keys, seal.key, seal.certificate, seal.passphrase_file, seal.common_name, seal.key_bits
-    )
-    with Spool(machine.recorder.spool) as spool, Chain(machine.recorder.state / "chain.jsonl") as chain:
-        yield Foundations(machine, policy, spool, keys, chain)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "config.value",
-            f"The folder {folder} cannot be made: {error.strerror}.",
-            remedy='Make it and give it to the recorder\'s user, or name another one under "[recorder]".',
-        ) from error
+def _found(spool: Spool) -> _Found:
+    """One pass, one journal in memory at a time: the backlog may be 20 000 recordings."""
+    found = _Found()
+    for folder, recording in spool.journals():
+        if unfinished(recording):
+            found.running.append(recording)
+        elif recording.state in (State.CAPTURED, State.ASSEMBLED, State.REFUSED):
+            found.to_complete.append(folder)
+        else:
+            found.to_deliver.append(folder)
+    return found
 
 
 class Service:
@@ -146,17 +128,12 @@ class Service:
 
     async def _take_up(self) -> list[Recording]:
         """Re-enter the step that each recording was in; returns those whose calls may still run."""
-        running: list[Recording] = []
-        count = 0
-        for folder, recording in await asyncio.to_thread(lambda: list(self._base.spool.journals())):
-            count += 1
-            if unfinished(recording):
-                running.append(recording)
-            elif recording.state in (State.CAPTURED, State.ASSEMBLED, State.REFUSED):
-                self._completion.submit(folder)
-            else:
-                self._deliverer.submit(folder)
-        for recording in running:
+        found = await asyncio.to_thread(_found, self._base.spool)
+        for folder in found.to_complete:
+            self._completion.submit(folder)
+        for folder in found.to_deliver:
+            self._deliverer.submit(folder)
+        for recording in found.running:
             if recording.call.pbx not in self._base.machine.pbx:
                 log.error(
                     f'Its PBX "{recording.call.pbx}" is no longer configured; put it back to finish it',
@@ -165,9 +142,10 @@ class Service:
                 )
         for name, error in self._base.spool.damaged.items():
             log.error(str(error), action="spool.damaged", recording=name, code=error.code)
-        log.info("Recorder starts", action="recorder.start", version=__version__, spooled=count,
-                 interrupted=len(running), policy=self._base.policy.revision)  # fmt: skip
-        return running
+        waiting = len(found.to_complete) + len(found.to_deliver)
+        log.info("Recorder starts", action="recorder.start", version=__version__, waiting=waiting,
+                 interrupted=len(found.running), policy=self._base.policy.revision)  # fmt: skip
+        return found.running
 
     async def _serve(self, name: str, pbx: Pbx, waiting: list[Recording]) -> None:
         async with AriClient(pbx.url, pbx.user, pbx.read_password()) as client:
@@ -245,8 +223,9 @@ class Service:
         return Deliverer(targets, certificate=self._certificate)
 
     def _certificate(self, fingerprint: str) -> Path | None:
-        ours = self._base.keys.fingerprint == fingerprint
-        return self._base.machine.seal.certificate if ours else None
+        """What was sealed before a change of the key goes out with the certificate of its own time."""
+        kept = self._base.machine.recorder.state / CERTIFICATES / f"{fingerprint}.crt"
+        return kept if kept.exists() else None
 
     async def _deliver(self) -> None:
         await self._deliverer.run()

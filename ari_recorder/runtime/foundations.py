@@ -1,0 +1,85 @@
+"""What must be sound before a recorder may begin: policy, key, chain and spool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.machine import Machine
+from ..config.targets import LocalTarget, Target
+from ..evidence.chain import Chain
+from ..evidence.keys import Keys, ensure_keys
+from ..model.errors import ConfigError
+from ..rules.policy import Policy, load_policy
+from ..spool.folders import Spool
+from ..targets.durable import write_atomically
+
+CERTIFICATES = "certificates"
+"""In the state folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foundations:
+    """What must be sound before a recorder may begin, each checked when it is made."""
+
+    machine: Machine
+    policy: Policy
+    spool: Spool
+    keys: Keys
+    chain: Chain
+
+
+@asynccontextmanager
+async def foundations(machine: Machine) -> AsyncIterator[Foundations]:
+    """Policy, spool, key and chain, in the order in which an admin would mend them.
+
+    Any RecorderError of config.*, spool.* or seal.*.
+    """
+    policy = load_policy(machine.recorder.policy)
+    seal = machine.seal
+    for folder in (machine.recorder.state, seal.key.parent, seal.certificate.parent):
+        _make(folder)
+    keys = await asyncio.to_thread(
+        ensure_keys, seal.key, seal.certificate, seal.passphrase_file, seal.common_name, seal.key_bits
+    )
+    await asyncio.to_thread(_keep_certificate, machine.recorder.state, keys)
+    _make_own_archives(machine, policy)
+    with Spool(machine.recorder.spool) as spool, Chain(machine.recorder.state / "chain.jsonl") as chain:
+        yield Foundations(machine, policy, spool, keys, chain)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "config.value",
+            f"The folder {folder} cannot be made: {error.strerror}.",
+            remedy='Make it and give it to the recorder\'s user, or name another one under "[recorder]".',
+        ) from error
+
+
+def _keep_certificate(state: Path, keys: Keys) -> None:
+    """Every certificate that ever sealed here stays, by its fingerprint."""
+    _make(state / CERTIFICATES)
+    path = state / CERTIFICATES / f"{keys.fingerprint}.crt"
+    if not path.exists():
+        write_atomically(path, keys.certificate_pem, mode=0o644)
+
+
+def own_archive(machine: Machine, target: Target) -> Path | None:
+    """The folder of a target inside the recorder's own state folder: the only kind that it makes by itself.
+
+    Any other folder must be there already, for it may be a mounted one that is not mounted now.
+    """
+    own = isinstance(target, LocalTarget) and target.folder.is_relative_to(machine.recorder.state)
+    return Path(target.folder) if own else None
+
+
+def _make_own_archives(machine: Machine, policy: Policy) -> None:
+    for target in policy.targets:
+        if (folder := own_archive(machine, target)) is not None:
+            _make(folder)
