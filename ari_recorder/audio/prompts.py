@@ -64,7 +64,10 @@ class _Receipt:
     files: tuple[_Made, ...]
 
 
-VERSION = 1
+VERSION = 2
+
+FRAMES_A_SECOND = 50
+"""Asterisk plays 20 ms at a time."""
 
 
 def convert(source: Path, out_folder: Path, name: str, rates: tuple[int, ...] = (8000, 16000)) -> Prompt:
@@ -188,7 +191,7 @@ def _make(sound: _Sound, folder: Path, name: str, digest: str) -> Prompt:
 
 def _files(mono: Mono, rate: int) -> dict[str, bytes]:
     """File endings in Asterisk's words, and their content, for one rate."""
-    samples = _pcm(mono)
+    samples = _whole_frames(_pcm(mono), rate)
     if rate != 8000:
         return {f"sln{rate // 1000}": samples.tobytes()}
     files = {"sln": samples.tobytes()}
@@ -204,6 +207,16 @@ def _pcm(sound: Mono) -> NDArray[np.int16]:
     if peak > 32767:
         scaled *= 32767 / peak
     return np.rint(scaled).astype("<i2")
+
+
+def _whole_frames(samples: NDArray[np.int16], rate: int) -> NDArray[np.int16]:
+    """Silence added up to a whole frame.
+
+    A shorter last frame puts the frames of everything after it across those in which a snoop is recorded,
+    and what was said last in the call, less than a frame, then stays in Asterisk's queue [measured].
+    """
+    size = rate // FRAMES_A_SECOND
+    return np.pad(samples, (0, -len(samples) % size))
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -85,6 +85,19 @@ def test_sound_that_fits_is_taken_sample_for_sample(tmp_path: Path) -> None:
     assert samples(tmp_path / "hello.sln") == tone(0.5, 8000).tolist()
 
 
+@pytest.mark.parametrize("length", [1, 159, 160, 161, 7999])
+def test_every_file_is_whole_frames_of_20_ms(tmp_path: Path, length: int) -> None:
+    prompt = convert(source(tmp_path, wav(data=b"\1\0" * length)), tmp_path, "hello")
+    sizes = {name: (tmp_path / name).stat().st_size for name in prompt.files}
+    frames = -(-length // 160)
+    assert sizes == {
+        "hello.sln": 320 * frames,
+        "hello.alaw": 160 * frames,
+        "hello.ulaw": 160 * frames,
+        "hello.sln16": 640 * frames,
+    }
+
+
 def test_the_g711_files_are_the_sln_file_encoded(tmp_path: Path) -> None:
     convert(source(tmp_path, encoded()), tmp_path, "hello")
     linear = np.fromfile(tmp_path / "hello.sln", dtype="<i2")
