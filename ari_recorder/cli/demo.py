@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -234,4 +235,4 @@ def _show(result: Result) -> None:
     out.print(
         f"Listen       play {here(result.audio)}   [dim](sox; or any player; left: caller, right: callee)[/]"
     )
-    out.print(f"Verify       ari-recorder verify {here(result.folder / 'archive')}")
+    out.print(f"Verify       {here(sys.argv[0])} verify {here(result.folder / 'archive')}")
