@@ -5,11 +5,11 @@ No assertion here: figures differ from machine to machine.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy as np
 from ari_recorder.audio.assembly import assemble
 from ari_recorder.audio.g711 import law
 from ari_recorder.audio.legs import leg_file
+from ari_recorder.lab.programs import find
 from ari_recorder.model.call import Direction, Party, Side
 from ari_recorder.model.recording import Call, Chosen, Coding, Leg, Recording, Segment, State
 
@@ -25,31 +26,54 @@ RATE = 8000
 RUNS = 3
 
 
-def run(seconds: int = 3600) -> str:
-    """Time the assembly of one A-law call of that length, and sox doing the same without a hash."""
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What it takes to make one stereo file of two legs, in seconds; best of several runs."""
+
+    hours: float
+    """Length of the call."""
+    ours: float
+    """SHA-256 and fsync included."""
+    sox: float | None
+    """Neither hash nor fsync; None where sox is not installed."""
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times as long sox takes."""
+        return None if self.sox is None else self.sox / self.ours
+
+    def lines(self) -> list[str]:
+        begin = f"Assembly of a {self.hours:g} h A-law stereo call from two slin legs, best of {RUNS}:"
+        lines = [begin, self._line("ari-recorder, with SHA-256 and fsync", self.ours)]
+        if self.sox is None:
+            return [*lines, "  sox is not installed: no comparison (Debian package sox)"]
+        return [
+            *lines,
+            self._line("sox -M … -e a-law, without either", self.sox),
+            f"  {'ratio sox : ari-recorder':38}{self.sox / self.ours:9.2f}",
+        ]
+
+    def _line(self, what: str, seconds: float) -> str:
+        return f"  {what:38}{seconds:9.3f} s {self.hours * 3600 / seconds:10.0f} x real time"
+
+
+def run(hours: float = 1.0) -> Assembly:
+    """Time the assembly of one A-law call of that length, and sox doing the same."""
     with tempfile.TemporaryDirectory(prefix="ari-recorder-bench-") as name:
         folder = Path(name)
-        recording = _recording(folder, seconds * RATE)
+        recording = _recording(folder, round(hours * 3600 * RATE))
         ours = _best(lambda: assemble(recording, folder, folder, "ours"))
-        lines = [
-            f"Assembly of a {seconds / 3600:g} h A-law stereo call from two slin legs, best of {RUNS}:",
-            f"  ari-recorder, SHA-256 and fsync included  {ours:7.3f} s  {seconds / ours:9.0f} x real time",
-        ]
-        return "\n".join(lines + _beside_sox(folder, seconds, ours))
+        return Assembly(hours, ours, _sox(folder))
 
 
-def _beside_sox(folder: Path, seconds: int, ours: float) -> list[str]:
-    sox = shutil.which("sox")
+def _sox(folder: Path) -> float | None:
+    sox = find("sox")
     if sox is None:
-        return ["  sox is not installed: no comparison (Debian package sox)"]
+        return None
     raw = ["-t", "raw", "-e", "signed", "-b", "16", "-r", str(RATE), "-c", "1"]
     legs = [word for side in Side for word in (*raw, str(folder / leg_file(1, side)))]
     command = [sox, "-M", *legs, "-e", "a-law", str(folder / "sox.wav")]
-    theirs = _best(lambda: subprocess.run(command, check=True, capture_output=True))
-    return [
-        f"  sox -M … -e a-law, no hash, no fsync      {theirs:7.3f} s  {seconds / theirs:9.0f} x real time",
-        f"  ratio sox / ari-recorder                  {theirs / ours:7.2f}",
-    ]
+    return _best(lambda: subprocess.run(command, check=True, capture_output=True))
 
 
 def _best(work: Callable[[], object]) -> float:

@@ -1,0 +1,97 @@
+"""`python -m tests.bench`: what recording costs, beside MixMonitor and sox.
+
+No figure makes it fail. Exit status: 0 measured; 2 wrong arguments; 4 something failed or took too long, so
+that there is nothing to compare; 3 and 5 as everywhere in ari-recorder; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+
+from ari_recorder.lab.engine import Engine
+from ari_recorder.lab.pbx import Pbx, sweep
+from ari_recorder.lab.progress import spoken
+from ari_recorder.lab.recorder import Recorder
+from ari_recorder.lab.runfolder import RunFolder
+from ari_recorder.model.errors import RecorderError
+from tests.phones import PhoneError
+
+from . import assembly
+from .report import Report
+from .rounds import POLICY, Bench, Plan
+
+MOST_CALLS = 200
+"""The laboratory's PBX has RTP ports for so many (`ari_recorder.lab.pbx`)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = _parser().parse_args(arguments)
+    plan = Plan(asked.calls, asked.seconds, asked.rounds)
+    try:
+        report = measure(plan)
+    except (RecorderError, PhoneError, ExceptionGroup) as error:
+        cause = _first(error)
+        sys.stderr.write(f"bench: {cause}\n")
+        if not isinstance(cause, (RecorderError, PhoneError)):
+            raise
+        return cause.exit_status if isinstance(cause, RecorderError) else 4
+    except KeyboardInterrupt:
+        return 130
+    text = json.dumps(report.document(), indent=2) if asked.json else report.text()
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def measure(plan: Plan) -> Report:
+    """Everything, on a PBX of its own. RecorderError or PhoneError when it cannot be measured."""
+    with RunFolder() as folder, Engine(progress=spoken) as engine:
+        sweep(engine)
+        with Pbx(engine, folder.path / "pbx", "asterisk22", progress=spoken) as pbx:
+            version = pbx.cli("core show version").split()[1]
+            bench = Bench(pbx, Recorder(folder.path / "recorder", pbx, POLICY), plan, spoken)
+            asyncio.run(bench.run())
+        spoken("assembly beside sox")
+        return Report(plan, version, bench.samples, bench.health, assembly.run())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description="Place the same calls unrecorded, with MixMonitor and with ari-recorder, in turns, and "
+        "compare what they cost.",
+    )
+    parser.add_argument("--calls", type=_count(MOST_CALLS), default=20, help="at once (default 20)")
+    parser.add_argument("--seconds", type=_count(3600), default=20, help="of talking in a sample (default 20)")
+    parser.add_argument("--rounds", type=_count(100), default=3, help="of all three ways (default 3)")
+    parser.add_argument("--json", action="store_true", help="everything measured, as JSON")
+    return parser
+
+
+class _Count:
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def __call__(self, text: str) -> int:
+        number = int(text)
+        if not 1 <= number <= self.most:
+            raise argparse.ArgumentTypeError(f"{text} is not between 1 and {self.most}")
+        return number
+
+    def __repr__(self) -> str:
+        return "number"
+
+
+_count = _Count
+
+
+def _first(error: BaseException) -> BaseException:
+    """Of errors that came together, the first one."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
