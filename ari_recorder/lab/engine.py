@@ -35,6 +35,8 @@ class Daemon:
     """None: Docker's own folder, /var/lib/docker."""
     runtime: Path | None = None
     """None: Docker's own folder, /var/run/docker."""
+    secluded: bool = False
+    """In a network namespace of its own: without a bridge, dockerd would remove docker0 from another's."""
 
     @property
     def state(self) -> Path:
@@ -42,7 +44,8 @@ class Daemon:
 
     def argv(self, dockerd: str) -> list[str]:
         """Containers of the laboratory use the host's network: no bridge, no firewall rule is made."""
-        argv = [dockerd, f"--host=unix://{self.socket}", f"--pidfile={self.home / 'dockerd.pid'}"]
+        argv = ["unshare", "--net", "--"] if self.secluded else []
+        argv += [dockerd, f"--host=unix://{self.socket}", f"--pidfile={self.home / 'dockerd.pid'}"]
         argv += ["--bridge=none", "--iptables=false"]
         argv += [f"--data-root={self.data}"] if self.data else []
         return argv + ([f"--exec-root={self.runtime}"] if self.runtime else [])

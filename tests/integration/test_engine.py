@@ -26,7 +26,7 @@ pytestmark = [
 def daemon() -> Iterator[Daemon]:
     """A second dockerd beside the machine's own; its folders' names are short, as sockets need it."""
     home = Path(tempfile.mkdtemp(prefix="lab-"))
-    yield Daemon(home=home, socket=home / "s", data=home / "data", runtime=home / "run")
+    yield Daemon(home=home, socket=home / "s", data=home / "data", runtime=home / "run", secluded=True)
     shutil.rmtree(home)
 
 
@@ -34,6 +34,13 @@ def noted(daemon: Daemon) -> Process:
     process = Process.parse(daemon.state.read_text())
     assert process is not None
     return process
+
+
+def test_it_leaves_the_network_of_another_dockerd_alone(daemon: Daemon) -> None:
+    """dockerd without a bridge removes docker0, so the second one must not even see it."""
+    with Engine(daemon=daemon):
+        there = Path(f"/proc/{noted(daemon).pid}/ns/net").readlink()
+    assert there != Path("/proc/self/ns/net").readlink()
 
 
 def test_it_is_started_used_and_gone_with_its_children(daemon: Daemon) -> None:
