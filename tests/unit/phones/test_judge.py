@@ -41,6 +41,13 @@ def test_an_untouched_recording_is_one_run() -> None:
     assert foreign(recorded(sent), verdict.runs) == []
 
 
+def test_inserted_silence_that_looks_like_the_last_byte_before_it_is_no_repetition() -> None:
+    sent = noise(7, 20)[: 10 * FRAME - 1] + SILENT + noise(8, 20)
+    channel = recorded(sent[: 10 * FRAME] + SILENT * FRAME + sent[10 * FRAME :])
+    verdict = assert_bit_exact(channel, sent)
+    assert verdict.shifts == [(1234 + 11 * FRAME, FRAME)]
+
+
 def test_a_lost_frame_is_named_with_its_time() -> None:
     sent = noise(2)
     channel = recorded(sent[: 100 * FRAME] + sent[101 * FRAME :])
