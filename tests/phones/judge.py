@@ -74,10 +74,17 @@ def find_payload(channel: bytes, sent: bytes, *, width: int = 1) -> list[Run]:
     position = diagonal = cursor = fence = 0
     while (cursor := int(np.searchsorted(hits, position))) < len(hits):
         start = int(hits[cursor])
-        run = index.best(channel, start, diagonal, floor=position, fence=fence)
+        run = _behind(fence, index.best(channel, start, diagonal, floor=position))
         runs.append(Run(run.at // width, run.sent // width, run.length // width))
         position, diagonal, fence = run.end, run.sent - run.at, run.sent + run.length
     return runs
+
+
+def _behind(fence: int, run: Run) -> Run:
+    """Without the few first bytes that only seem to repeat the end of the run before, at `fence` in what was
+    sent: inserted silence may happen to look like them."""
+    cut = fence - run.sent if 0 < fence - run.sent < WORD else 0
+    return Run(run.at + cut, run.sent + cut, run.length - cut)
 
 
 def judge(channel: bytes, sent: bytes, *, width: int = 1, frame: int = FRAME) -> Verdict:
@@ -231,12 +238,8 @@ class _Index:
         at = np.minimum(np.searchsorted(self._sorted, words), len(self._sorted) - 1)
         return np.asarray(self._sorted[at] == words)
 
-    def best(self, channel: bytes, start: int, diagonal: int, *, floor: int, fence: int) -> Run:
-        """The run through `start`: on the given diagonal if it matches there, else the longest.
-
-        It begins neither before `floor` in the channel nor, when it lies behind it, before `fence` in what
-        was sent: there the run before has ended, and inserted silence may happen to look like its last byte.
-        """
+    def best(self, channel: bytes, start: int, diagonal: int, floor: int) -> Run:
+        """The run through `start`: on the given diagonal if it matches there, else the longest."""
         word = np.frombuffer(channel[start : start + WORD], dtype=np.uint64)[0]
         first = int(np.searchsorted(self._sorted, word, "left"))
         last = int(np.searchsorted(self._sorted, word, "right"))
@@ -244,13 +247,12 @@ class _Index:
         expected = start + diagonal
         if expected >= 0 and self._sent[expected : expected + WORD] == channel[start : start + WORD]:
             candidates = [expected]
-        runs = (self._extend(channel, start, c, floor, fence if c >= fence else 0) for c in candidates)
-        return max(runs, key=lambda run: run.length)
+        return max((self._extend(channel, start, c, floor) for c in candidates), key=lambda run: run.length)
 
-    def _extend(self, channel: bytes, start: int, sent: int, floor: int, fence: int) -> Run:
+    def _extend(self, channel: bytes, start: int, sent: int, floor: int) -> Run:
         back = 0
         step = self._width
-        while start - back > floor and sent - back > fence:
+        while start - back > floor and sent - back > 0:
             here, there = start - back - step, sent - back - step
             if channel[here : here + step] != self._sent[there : there + step]:
                 break
