@@ -194,8 +194,11 @@ class Recorder:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
     def _connected_or_gone(self) -> bool:
-        if not self.running:
-            return True
+        return not self.running or self.connected
+
+    @property
+    def connected(self) -> bool:
+        """This life of the recorder has said that its PBX is connected, and not that it was lost since."""
         try:
             presence = json.loads((self.folder / "state" / "presence.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
