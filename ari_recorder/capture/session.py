@@ -211,8 +211,7 @@ class Session:
             outbound = self.recording.call.direction is Direction.OUTBOUND
             if not outbound and peer is not None and peer.caller.number:
                 self.ledger.change_call(callee=peer.caller)
-            read = ReadChannel(self.channel, CHANNEL_FUNCTIONS)
-            commands = [read, self.ledger.save(), *self._start_late()]
+            commands = [self.ledger.save(), *self._start_late()]
         self._heard = peer.id if peer is not None else None
         return [*commands, *self._new_source(at, "the other party answered")]
 
