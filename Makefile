@@ -9,15 +9,16 @@ LAB := $(PYTHON) -m ari_recorder.lab
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs clean venv venv-dev
+.PHONY: help demo test lint bench docs clean needs venv venv-dev
+.NOTPARALLEL:
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: venv ## Record a real call, step by step, and show what became of it
+demo: needs venv ## Record a real call, step by step, and show what became of it
 	@exec $(BIN)/ari-recorder demo $(ARGS)
 
-test: lint ## Lint, types and every test (ARGS="…" goes to pytest)
+test: needs lint ## Lint, types and every test (ARGS="…" goes to pytest)
 	@exec $(LAB) run -- $(BIN)/python -m pytest $(ARGS)
 
 lint: venv-dev ## Lint, formatting, types and the law of dependency only
@@ -26,7 +27,7 @@ lint: venv-dev ## Lint, formatting, types and the law of dependency only
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: venv-dev ## Measure what recording costs, beside MixMonitor and sox
+bench: needs venv-dev ## Measure what recording costs, beside MixMonitor and sox
 	@exec $(LAB) run --image asterisk22 -- $(BIN)/python -m tests.bench $(ARGS)
 
 docs: venv-dev ## Write the reference pages that are generated from the code
@@ -35,6 +36,9 @@ docs: venv-dev ## Write the reference pages that are generated from the code
 clean: ## Remove what was made here, and what killed runs left behind
 	@$(LAB) clean
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+needs:
+	@$(LAB) needs
 
 venv:
 	@$(LAB) venv

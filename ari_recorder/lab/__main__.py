@@ -7,17 +7,25 @@ import shutil
 import sys
 from collections.abc import Sequence
 
+if sys.version_info < (3, 11):  # noqa: UP036 - what comes after it would end in a traceback
+    sys.exit(
+        "lab: This Python is too old for ari-recorder, which needs 3.11 or later."
+        " Name another one: make PYTHON=/path/to/python3"
+    )
+
 from ..model.errors import RecorderError
-from . import debian, images, pbx, runfolder, supervise, venv
+from . import debian, images, needs, pbx, runfolder, supervise, venv
 from .engine import Engine
 from .progress import spoken
+from .signals import answered, leave
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_args(arguments)
     try:
-        return _obey(asked)
+        with answered(leave):
+            return _obey(asked)
     except RecorderError as error:
         sys.stderr.write(f"lab: {error}\n")
         return error.exit_status
@@ -33,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("words", nargs="+", metavar="COMMAND", help="after --: the command and its arguments")
     make = commands.add_parser("venv", help="make or renew the checkout's virtual environment")
     make.add_argument("--dev", action="store_true", help="with what the tests need")
+    commands.add_parser("needs", help="say what is missing where it cannot be installed")
     commands.add_parser("clean", help="remove containers and run folders of runs that were killed")
     return parser
 
@@ -40,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
 def _obey(asked: argparse.Namespace) -> int:
     if asked.command == "venv":
         venv.ensure(dev=asked.dev, progress=spoken)
+        return 0
+    if asked.command == "needs":
+        needs.check()
         return 0
     if asked.command == "clean":
         return _clean()
@@ -57,6 +69,7 @@ def _clean() -> int:
     if engine.answering:
         for name in pbx.sweep(engine):
             spoken(f"removed container {name}")
+    debian.remove_policy()
     for folder in runfolder.abandoned():
         shutil.rmtree(folder, ignore_errors=True)
         spoken(f"removed {folder}")

@@ -12,10 +12,12 @@ from pathlib import Path
 from ..model.errors import ConfigError, TransientError
 from .programs import call, find, follow
 from .progress import Progress, silent
+from .signals import uninterrupted
 
 APT = ("-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=300", "--yes", "--quiet")
 QUIET_APT = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
 POLICY = Path("/usr/sbin/policy-rc.d")
+OUR_POLICY = "#!/bin/sh\n# Made while ari-recorder's packages are installed: nothing is started.\nexit 101\n"
 LOCK = Path("/run/ari-recorder-apt.lock")
 
 
@@ -57,15 +59,35 @@ def install(packages: Sequence[str], *, progress: Progress = silent) -> None:
             remedy="Run as root on Debian, or install these packages (or what they hold) yourself.",
         )
     progress(f"installing Debian's packages {' '.join(packages)}")
-    with _alone(), _nothing_started():
-        command = [find("apt-get") or "apt-get", *APT, "install", "--no-install-recommends", *packages]
-        try:
-            follow(command, limit=1200, progress=silent, env=QUIET_APT)
-        except TransientError:
-            # No package lists yet, or stale ones.
-            progress("fetching the package lists")
-            follow([command[0], *APT, "update"], limit=600, progress=silent, env=QUIET_APT)
-            follow(command, limit=1200, progress=silent, env=QUIET_APT)
+    try:
+        with _alone():
+            _fetch(packages, progress)
+            # Cut short, it would leave half-configured packages behind.
+            with uninterrupted(), _nothing_started():
+                _apt("install", "--no-install-recommends", *packages)
+    except TransientError as error:
+        for line in error.sentence.splitlines()[-8:]:
+            progress(line)
+        raise TransientError(
+            "lab.failed",
+            f"Debian's packages {' '.join(packages)} could not be installed.",
+            remedy="Try `apt-get update` and `apt-get install` by hand: does this machine reach its mirror?",
+        ) from error
+
+
+def _fetch(packages: Sequence[str], progress: Progress) -> None:
+    words = ("install", "--no-install-recommends", "--download-only", *packages)
+    try:
+        _apt(*words)
+    except TransientError:
+        # No package lists yet, or stale ones.
+        progress("fetching the package lists")
+        _apt("update")
+        _apt(*words)
+
+
+def _apt(*words: str) -> None:
+    follow([find("apt-get") or "apt-get", *APT, *words], limit=1200, progress=silent, env=QUIET_APT)
 
 
 def version_of(package: str) -> str | None:
@@ -83,13 +105,25 @@ def _alone() -> Iterator[None]:
         yield
 
 
+def remove_policy() -> None:
+    """What an installation that was killed would leave behind: no package could start a service any more."""
+    if os.geteuid() == 0 and _is_ours(POLICY):
+        with _alone():
+            POLICY.unlink(missing_ok=True)
+
+
+def _is_ours(policy: Path) -> bool:
+    return policy.is_file() and policy.read_text(encoding="utf-8", errors="replace") == OUR_POLICY
+
+
 @contextmanager
 def _nothing_started() -> Iterator[None]:
     """Keep packages from starting services (Debian Policy 9.3.3.1): exit status 101 says "not allowed"."""
-    if POLICY.exists():
+    if POLICY.exists() and not _is_ours(POLICY):
         yield
         return
-    POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+    # One of ours that is there already was left behind by a run that was killed.
+    POLICY.write_text(OUR_POLICY, encoding="ascii")
     POLICY.chmod(POLICY.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     try:
         yield

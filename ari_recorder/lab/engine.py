@@ -189,6 +189,10 @@ class Engine:
                 time.sleep(0.05)
             child.end(limit=10)
         self._place.state.unlink(missing_ok=True)
+        # The one mount dockerd leaves behind.
+        namespaces = (self._place.runtime or Path("/var/run/docker")) / "netns"
+        for mount in namespaces.glob("*"):
+            call(["umount", "--quiet", str(mount)], limit=10, check=False)
 
     def _ours(self) -> Process | None:
         """The dockerd that a run of ours started, while it runs."""

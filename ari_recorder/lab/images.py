@@ -69,7 +69,8 @@ def ensure(engine: Engine, name: str, *, progress: Progress = silent) -> str:
         for base in bases(name):
             _ensure_base(engine, base, progress)
         progress(f"building {wanted} (the first time this takes minutes)")
-        build = engine.command("build", "--network", "host", "--tag", wanted, *_proxies(), str(_folder(name)))
+        words = ["build", "--network", "host", "--force-rm", "--tag", wanted, *_proxies(), str(_folder(name))]
+        build = engine.command(*words)
         follow(build, limit=BUILD_LIMIT, progress=_steps(progress))
     return wanted
 
@@ -137,10 +138,12 @@ def _bootstrap(engine: Engine, suite: str, base: str, progress: Progress) -> Non
         )
     debian.ensure({"debootstrap": "debootstrap", "tar": "tar"}, progress=progress)
     progress(f"making {base} with debootstrap")
-    with tempfile.TemporaryDirectory(prefix="ari-recorder-debootstrap-") as folder:
+    # Not the temporary folder, in which device files are often forbidden.
+    with tempfile.TemporaryDirectory(prefix="ari-recorder-debootstrap-", dir="/var/tmp") as folder:
         tree = Path(folder) / "tree"
-        debootstrap = find("debootstrap") or "debootstrap"
-        follow([debootstrap, "--variant=minbase", suite, str(tree)], limit=1200, progress=silent)
+        # What it mounts is seen by nobody else, and gone when it ends, however it ends.
+        command = ["unshare", "--mount", "--", find("debootstrap") or "debootstrap", "--variant=minbase"]
+        follow([*command, suite, str(tree)], limit=1200, progress=silent)
         _import(engine, tree, base)
 
 

@@ -27,6 +27,7 @@ from .ports import HOST, Ports
 from .processes import Process
 from .programs import wait_until
 from .progress import Progress, silent
+from .signals import uninterrupted
 
 RUN, OWNER = "ari-recorder.run", "ari-recorder.owner"
 """Labels by which containers of one run, and of runs that were killed, are found again."""
@@ -206,7 +207,9 @@ class Pbx:
         for here, there in mounts.items():
             words += ["--volume", f"{here.resolve()}:{there}"]
         self.container = name
-        self.engine.docker(*words, tag)
+        # The engine would go on making it, after `close` has not found it yet.
+        with uninterrupted():
+            self.engine.docker(*words, tag)
 
     def configure(self) -> Path:
         """Write /etc/asterisk: filled-in templates, and asterisk_conf/ beside them as it is shipped."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -53,6 +55,7 @@ def call(
 ) -> Finished:
     """Run a program to its end, at most `limit` seconds; `text` goes to its standard input.
 
+    It has its own process group: a terminal's Ctrl-C is this process's to answer, not the program's.
     TransientError `lab.failed` when it takes longer or, with `check`, when it fails.
     """
     try:
@@ -63,6 +66,7 @@ def call(
             env=None if env is None else {**os.environ, **env},
             timeout=limit,
             check=False,
+            process_group=0,
         )
     except subprocess.TimeoutExpired as error:
         raise TransientError("lab.failed", f"{_short(argv)} took more than {limit:g} s.") from error
@@ -79,15 +83,19 @@ def call(
 def follow(
     argv: Sequence[str], *, limit: float, progress: Progress, env: Mapping[str, str] | None = None
 ) -> None:
-    """Run a long program to its end and pass on what it writes, line by line; errors as in `call`."""
+    """Run a long program to its end and pass on what it writes, line by line; errors as in `call`.
+
+    When this process is interrupted, the program ends first, with all it started.
+    """
     with subprocess.Popen(
         list(argv),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=None if env is None else {**os.environ, **env},
+        process_group=0,
     ) as process:
-        watch = threading.Timer(limit, process.kill)
+        watch = threading.Timer(limit, _signal_group, (process.pid, signal.SIGKILL))
         watch.start()
         tail: list[str] = []
         try:
@@ -98,7 +106,7 @@ def follow(
                 progress(words)
             status = process.wait()
         except BaseException:
-            process.kill()
+            _end_group(process)
             raise
         finally:
             late = not watch.is_alive()
@@ -107,6 +115,19 @@ def follow(
         raise TransientError("lab.failed", f"{_short(argv)} took more than {limit:g} s.")
     if status != 0:
         raise failure(argv, status, "\n".join(tail))
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, number)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, so that it may clean up, and SIGKILL for what is left."""
+    _signal_group(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=5)
+    _signal_group(process.pid, signal.SIGKILL)
 
 
 def failure(argv: Sequence[str], status: int, said: str) -> TransientError:

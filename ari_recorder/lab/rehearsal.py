@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from .progress import Progress, silent
 from .recorder import Recorder
 from .runfolder import RunFolder, home
 from .sftpd import SftpServer
+from .signals import answered, leave
 
 CALLED = "+49301002001"
 """Through the gate, where the announcement is played, then phone 1001 (docker/pbx/extensions.conf)."""
@@ -93,6 +95,7 @@ class Rehearsal:
     pbx: Pbx = field(init=False)
     sftp: SftpServer = field(init=False)
     recorder: Recorder = field(init=False)
+    _guard: ExitStack = field(default_factory=ExitStack, init=False)
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
 
     @property
@@ -105,17 +108,24 @@ class Rehearsal:
         return self.folder / "vault"
 
     def __enter__(self) -> Self:
+        self._guard.enter_context(answered(leave))
         try:
             self._build()
         except BaseException:
-            self._stack.close()
+            self._leave()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        """All of it, also when somebody is impatient."""
+        with answered(signal.SIG_IGN):
+            self._stack.close()
+        self._guard.close()
 
     def _build(self) -> None:
         self.begin("Looking for the programs that are needed")

@@ -7,21 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import FrameType
-from typing import Any, TypeAlias
 
 from . import images, pbx
 from .engine import Engine
 from .progress import Progress, silent
+from .signals import answered, leave
 
 PR_SET_CHILD_SUBREAPER = 36
 """prctl(2): orphans below this process become its children, not those of process 1."""
-
-Handler: TypeAlias = Callable[[int, FrameType | None], Any] | signal.Handlers
-
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def prepare(engine: Engine, names: Sequence[str], progress: Progress) -> None:
@@ -40,7 +35,7 @@ def run(command: Sequence[str], names: Sequence[str], progress: Progress) -> int
     """
     _adopt_orphans()
     engine = Engine(progress=progress)
-    with _answered(_leave):
+    with answered(leave):
         try:
             engine.start()
             prepare(engine, names, progress)
@@ -48,7 +43,7 @@ def run(command: Sequence[str], names: Sequence[str], progress: Progress) -> int
         finally:
             # Quietly: the command's own last words stay the last ones.
             engine.progress = silent
-            with _answered(signal.SIG_IGN):
+            with answered(signal.SIG_IGN):
                 engine.stop()
                 _reap()
 
@@ -63,29 +58,13 @@ def _supervised(command: Sequence[str]) -> int:
         elif child.poll() is None:
             os.kill(child.pid, number)
 
-    with _answered(pass_on):
+    with answered(pass_on):
         sys.stdout.flush()
         child = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, process_group=0)
         for number in early:
             os.kill(child.pid, number)
         status = child.wait()
     return status if status >= 0 else 128 - status
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    """End by way of every `finally`, so that nothing stays behind."""
-    raise SystemExit(128 + number)
-
-
-@contextmanager
-def _answered(handler: Handler) -> Iterator[None]:
-    """For a while, what this process does about signals that want it to end."""
-    before = {number: signal.signal(number, handler) for number in PASSED_ON}
-    try:
-        yield
-    finally:
-        for number, former in before.items():
-            signal.signal(number, former)
 
 
 def _adopt_orphans() -> None:

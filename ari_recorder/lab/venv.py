@@ -13,14 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..model.errors import ConfigError
+from ..model.errors import ConfigError, TransientError
 from . import debian
 from .checkout import root
 from .programs import follow
 from .progress import Progress, silent
-
-OLDEST = (3, 11)
-"""The oldest Python the recorder runs on (setup.cfg)."""
 
 INSTALL_LIMIT = 900.0
 
@@ -28,21 +25,20 @@ INSTALL_LIMIT = 900.0
 def ensure(*, dev: bool, progress: Progress = silent) -> Path:
     """The environment's Python, with the run-time lock's packages, or with `dev` those of the tests too.
 
-    Errors: ConfigError `lab.missing` when Python is too old or cannot make environments, TransientError
-    `lab.failed` when a package cannot be had.
+    Errors: ConfigError `lab.missing` when Python cannot make environments, TransientError `lab.failed` when
+    a package cannot be had.
     """
-    if sys.version_info < OLDEST:
-        raise ConfigError(
-            "lab.missing",
-            f"Python {sys.version_info.major}.{sys.version_info.minor} is too old for ari-recorder.",
-            remedy=f"Name Python {OLDEST[0]}.{OLDEST[1]} or later: make PYTHON=/path/to/python3",
-        )
     place = root() / ".venv"
     with _alone():
         if not _stands(place, dev=dev):
             _make(place, progress)
             _install(place, dev=dev, progress=progress)
     return place / "bin" / "python"
+
+
+def makeable() -> bool:
+    """This Python can make environments; Debian's can with python3-venv only."""
+    return importlib.util.find_spec("ensurepip") is not None
 
 
 def digest(*, dev: bool) -> str:
@@ -78,9 +74,11 @@ def _stamp(place: Path, *, dev: bool) -> Path:
 
 def _make(place: Path, progress: Progress) -> None:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    if (place / "lib" / version).is_dir() and (place / "bin" / "pip").exists():
+    # Without a stamp it was never finished: what an interrupted pip leaves behind may look installed.
+    finished = any(_stamp(place, dev=dev).exists() for dev in (True, False))
+    if finished and (place / "lib" / version).is_dir() and (place / "bin" / "pip").exists():
         return
-    if importlib.util.find_spec("ensurepip") is None:
+    if not makeable():
         debian.install(["python3-venv"], progress=progress)
     progress(f"making {place.name} with Python {sys.version.split()[0]}")
     shutil.rmtree(place, ignore_errors=True)
@@ -88,6 +86,19 @@ def _make(place: Path, progress: Progress) -> None:
 
 
 def _install(place: Path, *, dev: bool, progress: Progress) -> None:
+    try:
+        _pip(place, dev=dev, progress=progress)
+    except TransientError as error:
+        for line in error.sentence.splitlines()[-8:]:
+            progress(line)
+        raise TransientError(
+            "lab.failed",
+            "The Python packages of the lock could not be installed.",
+            remedy="Does pip reach a package index from here (`pip config list` says which)? Then try again.",
+        ) from error
+
+
+def _pip(place: Path, *, dev: bool, progress: Progress) -> None:
     for stamp in (_stamp(place, dev=True), _stamp(place, dev=False)):
         stamp.unlink(missing_ok=True)
     progress("installing the locked packages, hashes checked")

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from ari_recorder.lab import checkout
+from ari_recorder.lab.processes import Process
 from ari_recorder.lab.programs import call, follow, wait_until
 from ari_recorder.lab.progress import silent
 from ari_recorder.model.errors import ConfigError, TransientError
@@ -46,3 +52,24 @@ def test_waiting_ends_with_the_answer_or_the_deadline() -> None:
     assert wait_until("an answer", lambda: next(answers), limit=5, every=0.001) == "here"
     with pytest.raises(TransientError, match=r"a miracle did not come within 0\.01 s"):
         wait_until("a miracle", lambda: None, limit=0.01, every=0.001)
+
+
+def test_an_interrupted_program_may_clean_up_and_leaves_no_child(tmp_path: Path) -> None:
+    script = "trap 'echo cleaned > note; exit' TERM; sleep 300 & echo $!; wait"
+    program = f"""
+from ari_recorder.lab.programs import follow
+from ari_recorder.lab.signals import answered, leave
+
+with answered(leave):
+    follow(["sh", "-c", {script!r}], limit=60, progress=lambda line: print(line, flush=True))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(checkout.root())}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
+    ) as run:
+        assert run.stdout is not None
+        grandchild = int(run.stdout.readline())
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(timeout=30) == 128 + signal.SIGTERM
+    assert (tmp_path / "note").read_text() == "cleaned\n"
+    wait_until("the end of the grandchild", lambda: Process.of(grandchild) is None, limit=10)
