@@ -124,6 +124,11 @@ class Recorder:
     def close(self) -> None:
         self._signal(signal.SIGTERM)
 
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the recorder's own process; nothing when it has ended."""
+        if self._process is not None and (process := Process.of(self._process.pid)) is not None:
+            process.send(number)
+
     def wait(self, *, limit: float) -> int:
         """Until the process has ended by itself; its exit status."""
         assert self._process is not None  # noqa: S101 - after start

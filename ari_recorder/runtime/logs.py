@@ -36,8 +36,10 @@ def set_up(level: LogLevel, form: LogFormat) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.value.upper())
-    for chatty in ("paramiko", "aiohttp.access", "asyncio"):
+    for chatty in ("aiohttp.access", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It logs a traceback for every broken connection, which is raised to us as well and told in a sentence.
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 def _rendering(form: LogFormat) -> list[structlog.typing.Processor]:

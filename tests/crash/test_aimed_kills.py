@@ -11,7 +11,7 @@ from ari_recorder.lab.pbx import Pbx
 from tests.integration.scene import Result, Scene, moment, policy, scene
 from tests.phones.judge import judge
 
-from .calls import ANNOUNCED, Spoken, Traffic, all_of, assert_archive, refusal_lines, until
+from .calls import ANNOUNCED, QUEUE, Spoken, Traffic, all_of, assert_archive, refusal_lines, until
 
 FIRST_FRAME = 0.03
 """Seconds between RecordingStarted and the end of the first frame in the file (ASTERISK.md: 0 to 20 ms)."""
@@ -89,6 +89,8 @@ async def test_a_transfer_that_nobody_saw_is_in_the_recording(pbx22: Pbx, tmp_pa
         await transferred.talk(0.5)
         await asyncio.to_thread(stage.recorder.start)
         await transferred.talk(0.5)
+        await asyncio.gather(call.caller.hush(), transferred.hush())
+        await asyncio.sleep(QUEUE)
         await stage.finish(call.caller, transferred)
         (result,) = await traffic.settled()
         traffic.judge(call, [result])
