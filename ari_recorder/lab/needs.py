@@ -16,8 +16,8 @@ def check() -> None:
     if missing:
         raise ConfigError(
             "lab.missing",
-            f"Missing here: {', '.join(missing)}; it cannot be installed because {why}.",
-            remedy="Run as root on Debian, or provide it yourself.",
+            f"Missing here: {' and '.join(missing)}; nothing can be installed because {why}.",
+            remedy="Run as root on Debian, or install it yourself.",
         )
 
 
@@ -26,5 +26,5 @@ def absent() -> list[str]:
     packages = {package for program, package in debian.TOOLS.items() if find(program) is None}
     if not makeable():
         packages.add("python3-venv")
-    missing = [f"the package {package}" for package in sorted(packages)]
+    missing = [f"the packages {' '.join(sorted(packages))}"] if packages else []
     return missing if Engine().answering else [*missing, "a Docker engine that answers this user"]

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from . import debian, images
+from .checkout import root
 from .engine import Engine
 from .pbx import Pbx, sweep
 from .phones import SippPhone
@@ -128,6 +129,8 @@ class Rehearsal:
         self._guard.close()
 
     def _build(self) -> None:
+        # Before anything is installed: without the source tree there is no demo.
+        root()
         self.begin("Looking for the programs that are needed")
         debian.ensure(debian.TOOLS, progress=self.progress)
         self.begin("Looking for a container engine")

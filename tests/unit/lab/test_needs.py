@@ -22,8 +22,8 @@ def test_all_of_it_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError) as refusal:
         needs.check()
     assert refusal.value.sentence == (
-        "Missing here: the package python3-venv, the package sip-tester, the package sox, "
-        "a Docker engine that answers this user; it cannot be installed because this is not root."
+        "Missing here: the packages python3-venv sip-tester sox and a Docker engine that answers this user; "
+        "nothing can be installed because this is not root."
     )
 
 
