@@ -9,15 +9,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ari_recorder.lab.engine import Engine
 from ari_recorder.lab.pbx import Pbx, sweep
 from ari_recorder.lab.progress import spoken
 from ari_recorder.lab.recorder import Recorder
 from ari_recorder.lab.runfolder import RunFolder
-from ari_recorder.model.errors import RecorderError
+from ari_recorder.model.errors import RecorderError, TransientError
 from tests.phones import PhoneError
 
 from . import assembly
@@ -30,15 +31,12 @@ MOST_CALLS = 200
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
-    plan = Plan(asked.calls, asked.seconds, asked.rounds)
+    # By way of every `finally`: container and recorder shall not be left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        report = measure(plan)
+        report = measure(Plan(asked.calls, asked.seconds, asked.rounds))
     except (RecorderError, PhoneError, ExceptionGroup) as error:
-        cause = _first(error)
-        sys.stderr.write(f"bench: {cause}\n")
-        if not isinstance(cause, (RecorderError, PhoneError)):
-            raise
-        return cause.exit_status if isinstance(cause, RecorderError) else 4
+        return _explained(error)
     except KeyboardInterrupt:
         return 130
     text = json.dumps(report.document(), indent=2) if asked.json else report.text()
@@ -65,32 +63,30 @@ def _parser() -> argparse.ArgumentParser:
         "compare what they cost.",
     )
     parser.add_argument("--calls", type=_count(MOST_CALLS), default=20, help="at once (default 20)")
-    parser.add_argument("--seconds", type=_count(3600), default=20, help="of talking in a sample (default 20)")
+    parser.add_argument("--seconds", type=_count(3600), default=20, help="of talk in a sample (default 20)")
     parser.add_argument("--rounds", type=_count(100), default=3, help="of all three ways (default 3)")
     parser.add_argument("--json", action="store_true", help="everything measured, as JSON")
     return parser
 
 
-class _Count:
-    def __init__(self, most: int) -> None:
-        self.most = most
+def _count(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between 1 and {most}")
+        return int(text)
 
-    def __call__(self, text: str) -> int:
-        number = int(text)
-        if not 1 <= number <= self.most:
-            raise argparse.ArgumentTypeError(f"{text} is not between 1 and {self.most}")
-        return number
-
-    def __repr__(self) -> str:
-        return "number"
+    return number
 
 
-_count = _Count
-
-
-def _first(error: BaseException) -> BaseException:
-    """Of errors that came together, the first one."""
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+def _explained(error: Exception) -> int:
+    """Say what went wrong in one sentence; of errors that came together, the first."""
+    first = error
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    if not isinstance(first, RecorderError | PhoneError):
+        raise error  # a defect of the bench: its traceback is wanted
+    sys.stderr.write(f"bench: {first}\n")
+    return first.exit_status if isinstance(first, RecorderError) else TransientError.exit_status
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Assembly:
 
     def lines(self) -> list[str]:
         begin = f"Assembly of a {self.hours:g} h A-law stereo call from two slin legs, best of {RUNS}:"
-        lines = [begin, self._line("ari-recorder, with SHA-256 and fsync", self.ours)]
+        lines = [begin, self._line("ari-recorder, SHA-256, fsync", self.ours)]
         if self.sox is None:
             return [*lines, "  sox is not installed: no comparison (Debian package sox)"]
         return [

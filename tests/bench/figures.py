@@ -93,7 +93,7 @@ class Spread:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least `percent` of them do not exceed (nearest rank); ValueError for none."""
+    """The smallest value that at least `percent` of them do not exceed (nearest rank); never of none."""
     if not values or not 0 < percent <= 100:
         raise ValueError("a percentile needs values and a percentage above 0")
     return sorted(values)[math.ceil(len(values) * percent / 100) - 1]

@@ -92,10 +92,10 @@ class Report:
         phones = median(sample.phones for sample in self.samples)
         late = max(sample.late for sample in self.samples)
         return [
-            f"{plan.rounds} rounds of {plan.calls} A-law calls, all of them talking for {plan.seconds:g} s;"
-            f" medians. Asterisk {self.asterisk}, {os.cpu_count()} cores.",
-            f"Meanwhile the phones kept {phones:.2f} cores busy and other programs {others:.2f}; neither is"
-            f" counted. At most {late:.2%} of the phones' packets left over 20 ms late.",
+            f"{plan.calls} A-law calls at once, talking for {plan.seconds:g} s; {plan.rounds} rounds, medians.",
+            f"Asterisk {self.asterisk}, {os.cpu_count()} cores, Linux {platform.release()}.",
+            f"Not counted: the phones kept {phones:.2f} cores busy, other programs {others:.2f}.",
+            f"At most {late:.1%} of the phones' packets left over 20 ms late.",
         ]
 
     def _ratio_lines(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The measurement itself: the same calls unrecorded, with MixMonitor and with the recorder, round by round."""
+"""The measurement: the same calls unrecorded, with MixMonitor and with the recorder, round by round."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class Bench:
                 metadata = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
                 self.health.add_recording(metadata, ends)
         if min(self.health.seconds) < self.plan.seconds:
-            raise TransientError("lab.failed", "A recording is shorter than its call: the figures mean nothing.")
+            raise TransientError("lab.failed", "A recording is shorter than its call: nothing was measured.")
 
     def _probed(self) -> bool:
         """The recorder has told sound from defective Asterisk, which takes seconds and costs CPU, once."""
