@@ -30,7 +30,7 @@ from ..rules.policy import Policy, load_policy
 from ..spool.delivery import Deliverer
 from ..spool.folders import RecordingFolder, Spool
 from ..targets.register import make_target
-from . import presence
+from . import heap, presence
 from .completion import Completion
 from .foundations import CERTIFICATES, Foundations
 from .journal import Journal
@@ -108,6 +108,7 @@ class Service:
 
     async def _run(self) -> None:
         waiting = await self._take_up()
+        heap.set_apart()
         async with asyncio.TaskGroup() as tasks:
             eternal = [
                 tasks.create_task(self._completion.run(), name="completion"),
