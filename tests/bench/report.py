@@ -92,7 +92,7 @@ class Report:
         phones = median(sample.phones for sample in self.samples)
         late = max(sample.late for sample in self.samples)
         return [
-            f"{plan.calls} A-law calls at once, talking for {plan.seconds:g} s; {plan.rounds} rounds, medians.",
+            f"{plan.calls} A-law calls at once, {plan.seconds:g} s of talk; {plan.rounds} rounds, medians.",
             f"Asterisk {self.asterisk}, {os.cpu_count()} cores, Linux {platform.release()}.",
             f"Not counted: the phones kept {phones:.2f} cores busy, other programs {others:.2f}.",
             f"At most {late:.1%} of the phones' packets left over 20 ms late.",
