@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ari_recorder.cli.verify import CHECK_SCRIPT
 from ari_recorder.lab.pbx import Pbx
+from ari_recorder.lab.programs import wait_until
 from ari_recorder.lab.recorder import Recorder
 from tests.phones import PCMA, Call, Codec, Exchange, Identity, Phone
 from tests.phones.wavefile import Wave, read_wave
+
+LIMIT = 40.0
+"""Seconds that anything may take on a machine that others keep busy."""
 
 TRUNKS = """
 country = "DE"
@@ -55,8 +61,23 @@ class Result:
     """A sealed recording in the archive."""
 
     metadata: dict[str, Any]
-    audio: Path
-    info: str
+    file: Path
+    """Its metadata; the other sealed files lie beside it."""
+    audio_name: str | None = None
+    """The file to listen to, where the sides were kept apart."""
+
+    @property
+    def call(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.metadata["call"]
+        return found
+
+    @property
+    def audio(self) -> Path:
+        return self.file.with_name(self.audio_name or f"{self.file.stem}.wav")
+
+    @property
+    def info(self) -> str:
+        return self.file.with_name(self.file.stem + "_info.txt").read_text(encoding="utf-8")
 
     @property
     def wave(self) -> Wave:
@@ -69,6 +90,27 @@ class Result:
     @property
     def right(self) -> bytes:
         return self.wave.channels[1]
+
+    @property
+    def begins_at(self) -> float:
+        """Unix seconds of the first sample."""
+        return moment(self.metadata["assembly"]["begins_at"])
+
+    @property
+    def segments(self) -> list[str]:
+        """Why each segment began."""
+        return [segment["why"] for segment in self.metadata["segments"]]
+
+    def notes(self, what: str) -> list[dict[str, Any]]:
+        return [note for note in self.metadata["notes"] if note["what"] == what]
+
+    def edits(self, what: str) -> list[dict[str, Any]]:
+        return [edit for edit in self.metadata["assembly"]["edits"] if edit["what"] == what]
+
+    def position(self, at: str) -> int:
+        """The sample at which a moment of the metadata stands."""
+        rate: int = self.metadata["audio"][0]["rate"]
+        return round((moment(at) - self.begins_at) * rate)
 
 
 @dataclass
@@ -83,9 +125,13 @@ class Scene:
         return self.recorder.folder / "archive"
 
     async def phone(self, name: str) -> Phone:
+        """The registered phone of that name; a trunk names itself by a header, so that From is free."""
         if name not in self.phones:
-            self.phones[name] = await self.exchange.phone(name, register=True)
+            trunk = [("X-Trunk", name.removeprefix("trunk-"))] if name.startswith("trunk-") else None
+            self.phones[name] = await self.exchange.phone(name, register=True, headers=trunk)
         return self.phones[name]
+
+    # -- calls --------------------------------------------------------------------------------------
 
     async def connect(
         self,
@@ -99,25 +145,59 @@ class Scene:
         ring_seconds: float = 0.0,
         **how: Any,
     ) -> tuple[Call, Call]:
-        """A call from outside to a user, up and talking; the two parties' ends of it."""
-        outside, inside = await self.phone(trunk), await self.phone(user)
-        call = await outside.call(number, codecs=codecs, caller=caller, **how)
-        incoming = await inside.ring(timeout=20)
-        await incoming.ringing()
+        """A call up and talking: the ends of `trunk`, who calls `number`, and of `user`, who is rung.
+
+        It rings for `ring_seconds`, and where it rings at all until the recorder's microphones run.
+        """
+        calling = await self.phone(trunk)
+        await self.phone(user)
+        call = await calling.call(number, codecs=codecs, caller=caller, **how)
+        incoming = await self.ring(user)
         if ring_seconds:
             await asyncio.sleep(ring_seconds)  # how long it rings is what is tested
-        await incoming.answer(codecs=answer)
-        await call.answered()
+            await self.rolling(incoming if user.startswith("trunk-") else call)
+        await incoming.answer(codecs=answer, timeout=LIMIT)
+        await call.answered(timeout=LIMIT)
         return call, incoming
+
+    async def ring(self, user: str, **how: Any) -> Call:
+        """The next call that rings at `user`."""
+        incoming = await (await self.phone(user)).ring(timeout=LIMIT, **how)
+        await incoming.ringing()
+        return incoming
+
+    async def answer(self, user: str, *, answer: tuple[Codec, ...] | None = None, **how: Any) -> Call:
+        """The next call that rings at `user`, answered at once."""
+        incoming = await self.ring(user, **how)
+        await incoming.answer(codecs=answer, timeout=LIMIT)
+        return incoming
+
+    async def rolling(self, remote: Call) -> None:
+        """Wait until the call whose outside end this is is being recorded."""
+
+        def started() -> bool:
+            found = [j for j in self.recorder.journals() if j["call"]["sip_call_id"] == remote.call_id]
+            last = [segment for journal in found for segment in journal["segments"][-1:]]
+            return any(segment["local"]["started_at"] for segment in last)
+
+        await self.until("a running recording", started)
+
+    async def outbound(
+        self, number: str = "0307654321", *, user: str = "1001", trunk: str = "trunk-berlin", **how: Any
+    ) -> tuple[Call, Call]:
+        """A call from a user to the outside world, up: the ends of the user and of the trunk."""
+        return await self.connect(number, trunk=user, user=trunk, **how)
 
     async def finish(self, call: Call, *others: Call) -> None:
         """All fall silent, what was said is through, the first hangs up."""
         await asyncio.gather(*(c.hush() for c in (call, *others)))
-        await call.hang_up()
+        await call.hang_up(timeout=LIMIT)
         for other in others:
-            await other.hung_up()
+            await other.hung_up(timeout=LIMIT)
 
-    async def delivered(self, count: int = 1, *, limit: float = 40) -> list[Result]:
+    # -- recordings ---------------------------------------------------------------------------------
+
+    async def delivered(self, count: int = 1, *, limit: float = LIMIT) -> list[Result]:
         """The recordings in the archive once `count` are there and nothing waits."""
         await asyncio.to_thread(self.recorder.wait_delivered, count, limit=limit)
         return self.results()
@@ -126,31 +206,127 @@ class Scene:
         (only,) = await self.delivered(1)
         return only
 
-    def results(self) -> list[Result]:
-        found = []
-        for path in sorted(self.archive.rglob("*.json")):
-            metadata = json.loads(path.read_text(encoding="utf-8"))
-            info = path.with_name(path.stem + "_info.txt").read_text(encoding="utf-8")
-            found.append(Result(metadata, path.with_suffix(".wav"), info))
+    async def recording(self, call: Call) -> Result:
+        """The delivered recording whose followed channel is this call's (by SIP Call-ID)."""
+
+        def there() -> Result | None:
+            return next((r for r in self.results() if r.call["sip_call_id"] == call.call_id), None)
+
+        found: Result = await self.until(f"the recording of {call!r}", there)
         return found
+
+    def results(self) -> list[Result]:
+        """Every recording whose last file, the signature, has arrived."""
+        return [
+            Result(
+                json.loads(path.with_suffix(".json").read_text(encoding="utf-8")), path.with_suffix(".json")
+            )
+            for path in sorted(self.archive.rglob("*.sig"))
+        ]
+
+    def refusals(self) -> list[dict[str, Any]]:
+        """The log of calls that were not recorded."""
+        files = sorted((self.recorder.folder / "state" / "refusals").glob("*.jsonl"))
+        return [json.loads(line) for file in files for line in file.read_text("ascii").splitlines()]
+
+    async def until(self, what: str, ask: Callable[[], Any], *, limit: float = LIMIT) -> Any:
+        """The first truthy answer; fails with the end of the recorder's log when none comes."""
+        return await asyncio.to_thread(self.recorder.wait_for, what, ask, limit=limit)
+
+    async def logged(self, action: str, **fields: Any) -> dict[str, Any]:
+        """Wait until the recorder has logged this action with these fields; the line."""
+
+        def said() -> dict[str, Any] | None:
+            lines = (line for line in self.recorder.lines() if line.get("action") == action)
+            return next((line for line in lines if fields.items() <= line.items()), None)
+
+        found: dict[str, Any] = await self.until(f"{action} {fields} in the log", said)
+        return found
+
+    async def translator(self) -> str:
+        """What the recorder's probe found out about this Asterisk; waits for it."""
+
+        def probed() -> str | None:
+            path = self.recorder.folder / "state" / "presence.json"
+            (pbx,) = json.loads(path.read_text(encoding="utf-8"))["pbxs"]
+            word: str | None = pbx["translator"]
+            return word
+
+        found: str = await self.until("the probe of the translator", probed)
+        return found
+
+    async def verify(self) -> None:
+        """Both verifiers find the whole archive intact: the product's and the one that needs no product."""
+        await asyncio.to_thread(verify_archive, self.recorder)
+
+
+def verify_archive(recorder: Recorder) -> None:
+    archive, certificate = str(recorder.folder / "archive"), str(recorder.certificate)
+    words = ("--certificate", certificate, "--chain", str(recorder.chain), "--json", archive)
+    said = recorder.command("verify", *words)
+    assert said.returncode == 0, f"{said.stdout}\n{said.stderr}"
+    report = json.loads(said.stdout)
+    sealed = len(list((recorder.folder / "archive").rglob("*.sig")))
+    assert report["ok"]
+    assert report["intact"] == sealed
+    script = ["sh", str(CHECK_SCRIPT), "-c", certificate, "-t", "archive", archive]
+    checked = subprocess.run(script, capture_output=True, text=True, timeout=60, check=False)
+    assert checked.returncode == 0, f"{checked.stdout}\n{checked.stderr}"
+
+
+def assert_clean(recorder: Recorder, since: int = 0) -> None:
+    """Nothing went wrong in the recorder that it does not know of; `since` is an offset in its log."""
+    text = recorder.log.read_bytes()[since:].decode("utf-8", "replace")
+    bad = [line for line in text.splitlines() if "Traceback" in line or '.defect"' in line]
+    assert not bad, "the recorder's log holds a defect:\n" + "\n".join(bad)
+
+
+@asynccontextmanager
+async def phones_of(pbx: Pbx, recorder: Recorder) -> AsyncIterator[Scene]:
+    """Phones around a recorder that runs already; gone when the block ends, and then its log is clean."""
+    since = recorder.log.stat().st_size
+    async with Exchange(pbx.host, pbx.sip_port) as exchange:
+        yield Scene(pbx, recorder, exchange)
+        for phone in exchange.phones:
+            await phone.hang_up_all()
+            await phone.register(expires=0)
+    assert_clean(recorder, since)
 
 
 @asynccontextmanager
 async def scene(pbx: Pbx, folder: Path, rules: str, **recorder: Any) -> AsyncIterator[Scene]:
     """The recorder runs when the block begins; phones and recorder are gone when it ends."""
+    with prepared(pbx, folder, rules, **recorder) as running:
+        async with phones_of(pbx, running) as stage:
+            yield stage
+    assert_clean(running)
+
+
+@contextmanager
+def serving(pbx: Pbx, folder: Path, rules: str) -> Iterator[Recorder]:
+    """One recorder for many tests, each with phones of its own; at the end its whole archive is verified."""
+    with prepared(pbx, folder, rules) as running:
+        yield running
+        verify_archive(running)
+    assert_clean(running)
+
+
+def prepared(pbx: Pbx, folder: Path, rules: str, **recorder: Any) -> Recorder:
+    """A recorder whose archive is there; to be started."""
     (folder / "archive").mkdir(parents=True, exist_ok=True)
-    with Recorder(folder, pbx, rules, **recorder) as running:
-        async with Exchange(pbx.host, pbx.sip_port) as exchange:
-            set_up = Scene(pbx, running, exchange)
-            yield set_up
-            for phone in exchange.phones:
-                await phone.hang_up_all()
-                await phone.register(expires=0)
+    return Recorder(folder, pbx, rules, **recorder)
+
+
+def moment(text: str) -> float:
+    """A time of the metadata as Unix seconds."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 def seconds_between(one: str, other: str) -> float:
-    return (datetime.fromisoformat(other) - datetime.fromisoformat(one)).total_seconds()
+    return moment(other) - moment(one)
 
 
-def channel_of(waves: Mapping[str, Wave], name: str) -> bytes:
-    return waves[name].channels[0]
+def no_channels(pbx: Pbx) -> None:
+    """Wait until the PBX has no channel left, snoops included."""
+    wait_until("a PBX without channels", lambda: "0 active channels" in pbx.cli("core show channels count"),
+               limit=LIMIT)  # fmt: skip
