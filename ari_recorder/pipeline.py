@@ -19,18 +19,14 @@ from pathlib import Path
 from .asterisk.legs import collect, discard
 from .audio.assembly import assemble
 from .audio.legs import leg_file
-from .evidence import durable
+from .disk.faults import fault_point
 from .evidence.chain import Chain
 from .evidence.keys import Keys
 from .evidence.seal import seal
-from .model.call import Side
 from .model.errors import ConfigError
 from .model.recording import Recording, State
 from .spool.folders import RecordingFolder
-from .targets.durable import fault_point
 from .targets.paths import base_name
-
-durable.watch = fault_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +38,7 @@ class Pipeline:
     recordings: Mapping[str, Path]
     """Each PBX's recording folder, as the recorder sees it."""
 
-    def advance(
-        self, folder: RecordingFolder, *, may_begin: Callable[[], bool] = lambda: True
-    ) -> Recording:
+    def advance(self, folder: RecordingFolder, *, may_begin: Callable[[], bool] = lambda: True) -> Recording:
         """Take a recording as far as it goes by itself: captured → assembled → sealed.
 
         `may_begin` is asked before each step.
@@ -70,12 +64,10 @@ class Pipeline:
         return {State.CAPTURED: self._assemble, State.ASSEMBLED: self._seal}
 
     def _assemble(self, recording: Recording, folder: RecordingFolder) -> Recording:
-        recording = collect(recording, self._asterisk_folder(recording), folder.legs, _copy_to)
+        recording = collect(recording, self._asterisk_folder(recording), folder.legs, leg_file)
         fault_point("legs.copied")
         folder.save(recording)
-        assembled = assemble(
-            recording, folder.legs, folder.path, base_name(recording), progress=_block_written
-        )
+        assembled = assemble(recording, folder.legs, folder.path, base_name(recording))
         fault_point("assembly.done")
         return replace(recording, assembled=assembled).moved(State.ASSEMBLED)
 
@@ -91,12 +83,3 @@ class Pipeline:
     def discard(self, recording: Recording) -> None:
         """A refused call leaves no audio behind."""
         discard(recording, self._asterisk_folder(recording))
-
-
-def _copy_to(segment: int, side: Side) -> str:
-    fault_point("legs.copy")
-    return leg_file(segment, side)
-
-
-def _block_written(_share: float) -> None:
-    fault_point("assembly.block")

@@ -6,21 +6,18 @@ copy in the spool is fsynced before anything is deleted.
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ..disk import durable
+from ..disk.faults import fault_point
 from ..model.call import Side
 from ..model.errors import PermanentError, TransientError
 from ..model.recording import Leg, Recording, Segment
 from .orders import FORMATS
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 LegFile = Callable[[int, Side], str]
 """Segment number and side → the leg's file name in the spool."""
@@ -39,10 +36,8 @@ def collect(recording: Recording, recordings: Path, destination: Path, name_of: 
     the files. TransientError `capture.no-legs` while Asterisk's folder cannot be reached, PermanentError
     when it can and holds no leg at all; TransientError `spool.full` or `spool.unusable`.
     """
-    try:
+    with durable.explained(f"Making {destination}"):
         destination.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(destination, error) from error
     segments = tuple(
         _collected(_rated(s, recordings), recordings, destination, name_of) for s in recording.segments
     )
@@ -95,9 +90,10 @@ def _fetched(leg: Leg, rate: int, recordings: Path, copy: Path) -> Leg:
     if rate not in FORMATS:
         return replace(leg, error=leg.error or "its recording never began")
     source = path_of(leg, rate, recordings)
+    fault_point("legs.copy")
     try:
         closed_at = datetime.fromtimestamp(source.stat().st_mtime, UTC)
-        size = _copy(source, copy)
+        size = durable.copy(source, copy)
     except FileNotFoundError:
         return replace(leg, error=leg.error or "Asterisk left no file")
     except PermissionError as error:
@@ -107,36 +103,14 @@ def _fetched(leg: Leg, rate: int, recordings: Path, copy: Path) -> Leg:
             remedy="Let the recorder's user read Asterisk's recording folder (for example by its group).",
         ) from error
     except OSError as error:
-        if error.errno in _FULL:
-            raise _unwritable(copy, error) from error
+        if error.errno in durable.FULL:
+            raise TransientError(
+                "spool.full", f"No space is left for {copy}.", remedy="Free space on the spool's disk."
+            ) from error
         raise TransientError("capture.no-legs", f"{source} cannot be copied: {error.strerror}.") from error
     if leg.asked_at is None and leg.started_at is None:
         leg = replace(leg, asked_at=closed_at - timedelta(seconds=size / 2 / rate))
     return replace(leg, bytes=size)
-
-
-def _unwritable(place: Path, error: OSError) -> TransientError:
-    if error.errno in _FULL:
-        return TransientError(
-            "spool.full", f"No space is left for {place}.", remedy="Free space on the spool's disk."
-        )
-    return TransientError("spool.unusable", f"{place} cannot be written: {error.strerror}.")
-
-
-def _copy(source: Path, copy: Path) -> int:
-    part = copy.with_name(copy.name + ".part")
-    with source.open("rb") as reader, part.open("wb") as writer:
-        shutil.copyfileobj(reader, writer, 1 << 20)
-        writer.flush()
-        os.fsync(writer.fileno())
-        size = writer.tell()
-    part.replace(copy)
-    descriptor = os.open(copy.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return size
 
 
 def _explain_nothing(recordings: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..disk import durable
+from ..disk.faults import fault_point
 from ..model.call import Side
-from ..model.errors import RecorderError, TransientError
 from ..model.recording import Assembled, AudioFile, Coding, Note, Recording, Sides
 from .align import align
 from .g711 import OFF_GRID, Marked, Samples, law
@@ -50,10 +49,8 @@ def assemble(
         raise ValueError(f"{name!r} is not a base name")
     source = Legs(recording, legs)
     plan = align(recording, source.sizes, source.sounding)
-    try:
+    with durable.explained(f"Assembling {name}"):
         outputs = _write(plan, source, _files(recording.setting.sides, name), out, progress, limit)
-    except OSError as error:
-        raise _unwritable(error, out) from error
     notes = [note for output in outputs for encoder in output.encoders for note in encoder.notes(plan)]
     return Assembled(
         files=tuple(output.described(plan) for output in outputs),
@@ -164,11 +161,11 @@ def _write(
             ]
             _stream(plan, source, outputs, progress)
         for name, path in temporary.items():
-            path.replace(out / name)
-        _sync_folder(out)
+            durable.rename(path, out / name)
+        durable.sync_folder(out)
     finally:
         for path in temporary.values():
-            path.unlink(missing_ok=True)
+            durable.remove(path)
     return outputs
 
 
@@ -179,29 +176,8 @@ def _stream(plan: Plan, source: Legs, outputs: list[_Output], progress: Progress
         for output in outputs:
             output.write(dict(zip(sides, blocks, strict=True)), at)
         at += len(blocks[0])
+        fault_point("assembly.block")
         if progress is not None:
             progress(at / plan.frames)
     if progress is not None and not plan.frames:
         progress(1.0)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _unwritable(error: OSError, out: Path) -> RecorderError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return TransientError(
-            "spool.full",
-            f"No space is left in {out} to assemble the recording.",
-            remedy="Free space there, or see why deliveries wait; assembly is tried again.",
-        )
-    return TransientError(
-        "spool.unusable",
-        f"The assembled recording cannot be written to {out} ({error.strerror}).",
-        remedy="Check that the folder exists and the recorder may write to it.",
-    )

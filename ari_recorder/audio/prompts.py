@@ -19,11 +19,12 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from ..disk import durable
+from ..disk.digest import digest, digest_of
 from ..model.document import DocumentError, dump, load
 from ..model.errors import ConfigError
 from ..model.recording import Coding
 from .g711 import law
-from .wav import hash_file
 
 MOST_SECONDS = 600
 MOST_BYTES = 256 << 20
@@ -66,6 +67,9 @@ class _Receipt:
 
 VERSION = 2
 
+READABLE = 0o644
+"""Mode of a prompt's files: Asterisk's user has to read them."""
+
 FRAMES_A_SECOND = 50
 """Asterisk plays 20 ms at a time."""
 
@@ -81,15 +85,16 @@ def convert(source: Path, out_folder: Path, name: str, rates: tuple[int, ...] = 
         raise _unusable(f"The prompt's name {name!r} cannot be a file name", "Use letters, digits, - and _.")
     try:
         with _opened(source) as file:
-            digest = _digest(file)
-            done = _converted_before(out_folder, name, digest, rates)
+            sha256 = digest(file)[0]
+            done = _converted_before(out_folder, name, sha256, rates)
             if done is not None:
                 return done
+            file.seek(0)
             sound = _read(file, source.name, rates)
     except (OSError, ValueError) as error:
         what = f"The prompt {source.name!r} cannot be read ({error})"
         raise _unusable(what, "Check the path and that the recorder may read it.") from error
-    return _make(sound, out_folder, name, digest)
+    return _make(sound, out_folder, name, sha256)
 
 
 def _opened(source: Path) -> BinaryIO:
@@ -107,14 +112,6 @@ def _opened(source: Path) -> BinaryIO:
         file.close()
         raise _unusable(f"The prompt {source.name} {problem}")
     return file
-
-
-def _digest(file: BinaryIO) -> str:
-    digest = sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    file.seek(0)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +172,17 @@ def _check_header(sound: soundfile.SoundFile, name: str) -> None:
         )
 
 
-def _make(sound: _Sound, folder: Path, name: str, digest: str) -> Prompt:
+def _make(sound: _Sound, folder: Path, name: str, source_sha256: str) -> Prompt:
     contents = {
         f"{name}.{ending}": content
         for rate, mono in sound.at.items()
         for ending, content in _files(mono, rate).items()
     }
     for file, content in contents.items():
-        _put(folder / file, content)
+        durable.write_atomically(folder / file, content, mode=READABLE)
     made = tuple(_Made(file, sha256(content).hexdigest()) for file, content in contents.items())
-    receipt = _Receipt(VERSION, digest, tuple(sound.at), round(sound.seconds, 3), made)
-    _put(folder / f"{name}.json", dump(receipt).encode())
+    receipt = _Receipt(VERSION, source_sha256, tuple(sound.at), round(sound.seconds, 3), made)
+    durable.write_atomically(folder / f"{name}.json", dump(receipt).encode(), mode=READABLE)
     return _prompt(name, receipt)
 
 
@@ -219,23 +216,14 @@ def _whole_frames(samples: NDArray[np.int16], rate: int) -> NDArray[np.int16]:
     return np.pad(samples, (0, -len(samples) % size))
 
 
-def _put(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _converted_before(folder: Path, name: str, digest: str, rates: tuple[int, ...]) -> Prompt | None:
+def _converted_before(folder: Path, name: str, source_sha256: str, rates: tuple[int, ...]) -> Prompt | None:
     """The prompt of an earlier run, if its files are still what that run wrote."""
     try:
         receipt = load(_Receipt, (folder / f"{name}.json").read_text())
-        whole = all(hash_file(folder / made.name) == made.sha256 for made in receipt.files)
+        whole = all(digest_of(folder / made.name)[0] == made.sha256 for made in receipt.files)
     except (OSError, UnicodeDecodeError, DocumentError):
         return None
-    same = (receipt.version, receipt.source_sha256, receipt.rates) == (VERSION, digest, rates)
+    same = (receipt.version, receipt.source_sha256, receipt.rates) == (VERSION, source_sha256, rates)
     return _prompt(name, receipt) if whole and same else None
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final
 
+from ..disk.digest import digest_of
 from ..model.errors import RecorderError
 from ..model.recording import Coding
 
@@ -128,7 +129,7 @@ class WavWriter:
                 self._file, make_header(self.coding, self.rate, self.channels, frames, limit=self._limit)
             )
         os.fsync(self._file.fileno())
-        self.sha256 = self._hash.hexdigest() if self._promised is not None else hash_file(self.path)
+        self.sha256 = self._hash.hexdigest() if self._promised is not None else digest_of(self.path)[0]
 
     def _put(self, data: bytes | bytearray | memoryview) -> int:
         view = memoryview(data).cast("B")
@@ -153,15 +154,6 @@ def _write_all(file: BinaryIO, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's content, in hex, in constant memory."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_header(path: Path) -> Header:

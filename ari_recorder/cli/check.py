@@ -16,6 +16,7 @@ from ..asterisk.findings import Finding, Level, fail, ok, warn
 from ..asterisk.inspect import inspect
 from ..config.machine import Machine, Pbx
 from ..config.targets import Target as TargetSettings
+from ..disk.space import space
 from ..evidence.keys import load_keys
 from ..model.document import plain
 from ..model.errors import RecorderError
@@ -24,7 +25,6 @@ from ..runtime import presence
 from ..runtime.foundations import own_archive
 from ..runtime.prompts import install
 from ..runtime.service import APPLICATION
-from ..spool.disk import space
 from ..targets.register import make_target
 from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
 

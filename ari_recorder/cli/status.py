@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.table import Table
 
+from ..disk.space import space
 from ..model.call import Direction
 from ..model.delivery import DeliveryState
 from ..model.recording import Recording, State
 from ..runtime import presence
 from ..runtime.presence import Presence
-from ..spool.disk import space
 from ..spool.folders import Spool
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
 

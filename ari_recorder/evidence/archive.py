@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .durable import BLOCK
+from ..disk import digest as disk
 from .findings import Finding, Step
 from .listing import AUDIO
 from .visible import visible
@@ -83,12 +82,8 @@ def read(path: Path, limit: int) -> bytes:
 
 def digest(path: Path) -> tuple[str, int]:
     """SHA-256 in hexadecimal and size of a plain file; UnreadableError, or FileNotFoundError."""
-    seen, size = hashlib.sha256(), 0
-    with _opened(path) as handle:
-        while block := os.read(handle, BLOCK):
-            seen.update(block)
-            size += len(block)
-    return seen.hexdigest(), size
+    with _opened(path) as handle, os.fdopen(handle, "rb", buffering=0, closefd=False) as file:
+        return disk.digest(file)
 
 
 def beginning(path: Path, size: int) -> bytes:

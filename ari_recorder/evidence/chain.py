@@ -18,10 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..disk import durable
+from ..disk.faults import fault_point
 from ..model import document
 from ..model.errors import ConfigError, IntegrityError, PermanentError
 from ..model.evidence import ArchivePlace, Link, Predecessor
-from . import durable
 
 FORMAT = "ari-recorder/link/1"
 
@@ -170,6 +171,7 @@ class Chain:
             )
 
     def _write(self, line: bytes) -> None:
+        fault_point("seal.append")
         try:
             durable.append(self._handle, line)
         except OSError:

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
+from ..disk import durable
 from ..model.errors import ConfigError
-from . import durable
 
 MINIMUM_BITS = 3072
 LIFETIME = timedelta(days=20 * 365 + 5)
@@ -128,8 +128,7 @@ def _complete(key_path: Path, certificate_path: Path, passphrase_file: Path) -> 
 
 
 def _settle(path: Path) -> None:
-    durable.rename(_new(path), path)
-    durable.sync_folder(path.parent)
+    durable.publish(_new(path), path)
 
 
 def _ensure_passphrase(path: Path) -> bytes:

@@ -13,10 +13,13 @@ import hashlib
 from datetime import datetime
 from pathlib import Path
 
+from ..disk import durable
+from ..disk.digest import digest_of
+from ..disk.faults import fault_point
 from ..model.errors import ConfigError, IntegrityError
 from ..model.evidence import Link, Sealed, SealedFile
 from ..model.recording import Assembled, AudioFile, Recording
-from . import durable, info, listing, manifest
+from . import info, listing, manifest
 from .chain import Chain, signed
 from .keys import Keys
 
@@ -58,6 +61,7 @@ def _commit(recording: Recording, folder: Path, name: str, keys: Keys, chain: Ch
     draft = chain.next(recording.id, name, recording.setting.targets, keys.fingerprint, now)
     contents = _contents(recording, draft, keys)
     for suffix, data in contents.items():
+        fault_point("seal.write")
         durable.write_new(folder / (TEMPORARY + suffix), data)
     durable.sync_folder(folder)
     link = signed(draft, hashlib.sha256(contents[".sig"]).hexdigest())
@@ -97,6 +101,7 @@ def _settle(folder: Path, name: str, assembled: Assembled) -> None:
             continue
         if not source.exists():
             raise IntegrityError("evidence.missing", f"The sealed file {final} is missing.")
+        fault_point("seal.rename")
         durable.rename(source, final)
     durable.sync_folder(folder)
 
@@ -113,7 +118,7 @@ def _check_audio(assembled: Assembled, folder: Path, name: str) -> None:
         if final != file.name and (folder / final).exists():
             raise IntegrityError("evidence.altered", f"{folder / final} is there although it is not sealed.")
         durable.sync_file(path)
-        if durable.digest(path) != (file.sha256, file.bytes):
+        if digest_of(path) != (file.sha256, file.bytes):
             raise IntegrityError(
                 "evidence.altered",
                 f"{path} is not what was assembled: it was changed before it could be sealed.",
@@ -132,7 +137,7 @@ def _read_back(folder: Path, link: Link, keys: Keys) -> Sealed:
         raise _altered(folder / f"{link.name}.sha256") from error
     files = []
     for suffix, told in sums.items():
-        digest, size = durable.digest(folder / (link.name + suffix))
+        digest, size = digest_of(folder / (link.name + suffix))
         if digest != told:
             raise _altered(folder / (link.name + suffix))
         files.append(SealedFile(link.name + suffix, size, digest))

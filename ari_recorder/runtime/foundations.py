@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ..config.machine import Machine
 from ..config.targets import LocalTarget, Target
+from ..disk.durable import write_atomically
 from ..evidence.chain import Chain
 from ..evidence.keys import Keys, ensure_keys
 from ..model.errors import ConfigError
 from ..rules.policy import Policy, load_policy
 from ..spool.folders import Spool
-from ..targets.durable import write_atomically
 
 CERTIFICATES = "certificates"
 """In the state folder."""

@@ -21,9 +21,9 @@ from ..capture import commands as cmd
 from ..capture import events as ev
 from ..capture.reconcile import reconcile
 from ..capture.switchboard import Order, Switchboard
+from ..disk.faults import fault_point
 from ..model.errors import RecorderError
 from ..model.recording import Recording, State
-from ..targets.durable import fault_point
 from .journal import Journal
 from .workers import Workers
 

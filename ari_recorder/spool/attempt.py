@@ -11,13 +11,14 @@ from pathlib import Path, PurePosixPath
 
 import structlog
 
+from ..disk.digest import digest_of
+from ..disk.faults import fault_point
 from ..model.delivery import Delivery, DeliveryState, Receipt
 from ..model.errors import IntegrityError, RecorderError, TransientError
 from ..model.evidence import Sealed, SealedFile
 from ..model.recording import Recording, State
 from ..targets import paths
-from ..targets.base import Target, digest
-from ..targets.durable import fault_point
+from ..targets.base import Target
 from .folders import RecordingFolder
 from .retry import Pauses, Verdict, decide
 
@@ -134,8 +135,7 @@ class Attempt:
         if sha256 in self._certified:
             return
         if (file := self._terms.certificate(sha256)) is not None:
-            with file.open("rb") as stream:
-                content, size = digest(stream)
+            content, size = digest_of(file)
             name = paths.certificate_name(sha256)
             self._target.put(file, PurePosixPath(name), sha256=content, size=size)
         self._certified.add(sha256)

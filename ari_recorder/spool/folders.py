@@ -21,10 +21,11 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakValueDictionary
 
+from ..disk import durable
+from ..disk.faults import fault_point
 from ..model import document
 from ..model.errors import PermanentError, RecorderError, TransientError
 from ..model.recording import Recording
-from ..targets.durable import fault_point, fsync_folder, rename, write_atomically
 
 FORMAT = "ari-recorder/recording/1"
 """Version of the journal. A reader refuses every other one."""
@@ -92,7 +93,7 @@ class RecordingFolder:
         if recording.id != self.id:
             raise ValueError(f"recording {recording.id} does not belong into {self.path}")
         with self._lock, _usable(self.path):
-            write_atomically(self.path / JOURNAL, _journal(recording))
+            durable.write_atomically(self.path / JOURNAL, _journal(recording))
 
     def update(self, change: Callable[[Recording], Recording]) -> Recording:
         """Load, change and save in one step that no other thread can come between."""
@@ -110,7 +111,7 @@ class RecordingFolder:
         with self._lock, _usable(self.path):
             _delete(trash)
             with suppress(FileNotFoundError):
-                rename(self.path, trash)
+                durable.publish(self.path, trash)
         fault_point("remove.renamed")
         _delete(trash)
         fault_point("remove.done")
@@ -175,11 +176,11 @@ class Spool:
             _delete(new)
             new.mkdir(mode=0o700)
             (new / "legs").mkdir(mode=0o700)
-            write_atomically(new / JOURNAL, _journal(recording))
+            durable.write_atomically(new / JOURNAL, _journal(recording))
             fault_point("create.made")
             new.rename(folder.path)
             fault_point("create.renamed")
-            fsync_folder(self.root)
+            durable.sync_folder(self.root)
         return folder
 
     def all(self) -> Iterator[RecordingFolder]:
@@ -260,7 +261,7 @@ def _usable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in durable.FULL:
             raise TransientError(
                 "spool.full", f"No space is left in {path}.", remedy="Free space on the spool's disk."
             ) from error

@@ -22,7 +22,6 @@ not what was sealed. A target never retries: `spool/retry.py` does.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,11 +29,10 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, Protocol
 
+from ..disk.digest import digest
+from ..disk.durable import BLOCK
 from ..model.delivery import Receipt
 from ..model.errors import IntegrityError, PermanentError
-
-CHUNK = 1024 * 1024
-"""Bytes read and written at a time."""
 
 
 class Confirms(StrEnum):
@@ -114,18 +112,8 @@ def is_part(name: str) -> bool:
     return name.startswith(".") and name.endswith(".part")
 
 
-def digest(stream: IO[bytes]) -> tuple[str, int]:
-    """SHA-256 (hex) and number of bytes from here to the end of a stream."""
-    sha = hashlib.sha256()
-    size = 0
-    while chunk := stream.read(CHUNK):
-        sha.update(chunk)
-        size += len(chunk)
-    return sha.hexdigest(), size
-
-
 def chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    while chunk := stream.read(CHUNK):
+    while chunk := stream.read(BLOCK):
         yield chunk
 
 

@@ -12,6 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from ..config import targets as config
+from ..disk import durable
+from ..disk.digest import digest
+from ..disk.faults import fault_point
 from ..model.delivery import Receipt
 from ..model.errors import PermanentError, RecorderError, TransientError
 from .base import (
@@ -21,18 +24,15 @@ from .base import (
     adopted,
     checked,
     chunks,
-    digest,
     mismatch,
     open_source,
     part_name,
     receipt,
 )
-from .durable import fault_point, fsync_folder, write_all
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP}
 _UNFIT = {
     errno.ENAMETOOLONG,
@@ -111,7 +111,7 @@ class LocalTarget:
                 (self._root / checked(path)).unlink()
             except (FileNotFoundError, NotADirectoryError):
                 return False
-            fsync_folder((self._root / path).parent)
+            durable.sync_folder((self._root / path).parent)
         return True
 
     def close(self) -> None:
@@ -164,7 +164,7 @@ class LocalTarget:
     def _sync(self, path: PurePosixPath) -> None:
         """Make every name from the file up to the root durable, also those that were there before."""
         for parent in path.parents:
-            fsync_folder(self._root / parent)
+            durable.sync_folder(self._root / parent)
 
     @contextmanager
     def _classified(self, path: PurePosixPath) -> Iterator[None]:
@@ -176,7 +176,7 @@ class LocalTarget:
     def _explained(self, error: OSError, path: PurePosixPath) -> RecorderError:
         why = error.strerror or str(error)
         where = f'in {self._root} (target "{self.name}")'
-        if error.errno in _FULL:
+        if error.errno in durable.FULL:
             return PermanentError(
                 "target.full",
                 f"No space is left {where}.",
@@ -206,7 +206,7 @@ def _fill(part: Path, stream: BinaryIO, size: int) -> None:
     try:
         fault_point("local.opened")
         for chunk in chunks(stream):
-            write_all(descriptor, chunk)
+            durable.write_all(descriptor, chunk)
             fault_point("local.chunk")
         if os.fstat(descriptor).st_size > size:
             os.ftruncate(descriptor, size)

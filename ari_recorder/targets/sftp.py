@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from ..config import targets as config
+from ..disk.digest import digest
 from ..model.delivery import Receipt
 from ..model.errors import PermanentError, RecorderError, TransientError
 from .base import (
@@ -22,7 +23,6 @@ from .base import (
     Stat,
     adopted,
     checked,
-    digest,
     mismatch,
     open_source,
     part_name,

@@ -16,8 +16,8 @@ from typing import IO, Any, TypeAlias
 import paramiko
 from paramiko import sftp as protocol
 
+from ..disk import durable
 from ..model.errors import RecorderError
-from .base import CHUNK
 from .ssh import Connection
 
 BLOCK = 32 * 1024
@@ -77,7 +77,7 @@ class Session:
 
     def reader(self, path: str, explain: Explain, done: Callable[[], None]) -> io.BufferedReader:
         """A remote file for reading; `done` is called when it is closed."""
-        return io.BufferedReader(_Reader(self, path, explain, done), CHUNK)
+        return io.BufferedReader(_Reader(self, path, explain, done), durable.BLOCK)
 
     def free_bytes(self, path: str) -> int | None:
         """Free space under a folder; None when the server does not tell (`statvfs@openssh.com`)."""

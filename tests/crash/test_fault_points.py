@@ -7,15 +7,13 @@ twice, however often that happens.
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import Path
 
 import pytest
 
-import ari_recorder
+from ari_recorder.disk.faults import FAULT_POINTS, FAULT_VARIABLE, SEAMS
 from ari_recorder.lab.pbx import Pbx
 from ari_recorder.lab.progress import spoken
-from ari_recorder.targets.durable import FAULT_POINTS, FAULT_VARIABLE, SEAMS
 from tests.integration.scene import Scene, policy, scene
 
 from .calls import PATIENCE, Spoken, Traffic, all_of
@@ -116,19 +114,3 @@ def brief() -> bytes:
     form = bytes.fromhex("01000100401f0000803e000002001000")
     body = b"WAVEfmt \x10\0\0\0" + form + b"data" + len(samples).to_bytes(4, "little") + samples
     return b"RIFF" + len(body).to_bytes(4, "little") + body
-
-
-def test_every_seam_is_listed_and_every_listed_one_exists() -> None:
-    package = Path(ari_recorder.__file__).parent
-    rooms = [
-        package / "pipeline.py",
-        *(package / "runtime").glob("*.py"),
-        package / "evidence" / "durable.py",
-    ]
-    found = {
-        name
-        for path in rooms
-        for name in re.findall(r'"((?:order|finish|legs|assembly|seal)\.[a-z-]+)"', path.read_text("utf-8"))
-    }
-    assert found & SEAMS.keys() == SEAMS.keys()
-    assert found <= SEAMS.keys() | {"order.defect"}

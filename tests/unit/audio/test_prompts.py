@@ -14,7 +14,7 @@ import soundfile
 
 from ari_recorder.audio.g711 import law
 from ari_recorder.audio.prompts import Prompt, convert
-from ari_recorder.audio.wav import hash_file
+from ari_recorder.disk.digest import digest_of
 from ari_recorder.model.errors import ConfigError
 from ari_recorder.model.recording import Coding
 
@@ -69,7 +69,7 @@ def test_any_rate_and_channels_become_what_asterisk_plays(
     prompt = convert(source(tmp_path, encoded(1.0, rate, kind, channels)), tmp_path, "hello")
     assert prompt.files == ("hello.sln", "hello.alaw", "hello.ulaw", "hello.sln16")
     assert prompt.seconds == pytest.approx(1.0, abs=0.05)
-    assert prompt.sha256 == hash_file(tmp_path / "welcome.wav")
+    assert prompt.sha256 == digest_of(tmp_path / "welcome.wav")[0]
     for name, to in (("hello.sln", 8000), ("hello.sln16", 16_000)):
         made = np.array(samples(tmp_path / name))
         assert len(made) == pytest.approx(to, rel=0.05)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ari_recorder.evidence import durable
+from ari_recorder.disk import durable
 
 DOORS = ("write_new", "append", "cut", "rename", "remove", "sync_folder", "sync_file")
 

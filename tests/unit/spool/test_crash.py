@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ari_recorder.disk.faults import FAULT_POINTS, FAULT_VARIABLE
 from ari_recorder.spool.folders import Spool
 from ari_recorder.targets.base import is_part
-from ari_recorder.targets.durable import FAULT_POINTS, FAULT_VARIABLE
 
 from .crashing import OWN
 from .recordings import CERTIFICATE, contents, stored

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from ari_recorder.disk import durable
+from ari_recorder.disk.space import space
 from ari_recorder.model.call import Party
 from ari_recorder.model.errors import PermanentError, RecorderError, TransientError
 from ari_recorder.model.recording import Note, State
-from ari_recorder.spool.disk import space
 from ari_recorder.spool.folders import FORMAT, RecordingFolder, Spool
-from ari_recorder.targets import durable
 
 from .recordings import AT, recording
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-import ari_recorder
 from ari_recorder.config import targets as config
+from ari_recorder.disk import durable
 from ari_recorder.model.errors import PermanentError, RecorderError, TransientError
-from ari_recorder.targets import durable, local
 from ari_recorder.targets.base import checked, is_part, part_name
 from ari_recorder.targets.local import LocalTarget
 from ari_recorder.targets.register import make_target, make_targets
@@ -85,7 +83,7 @@ def test_errors_of_the_disk(
     def fail(_descriptor: int, _data: bytes) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(local, "write_all", fail)
+    monkeypatch.setattr(durable, "write_all", fail)
     with pytest.raises(RecorderError) as caught:
         put(target, tmp_path)
     assert (type(caught.value), caught.value.code) == (kind, code)
@@ -108,36 +106,3 @@ def test_a_file_system_without_hard_links(
         put(target, tmp_path, b"another")
     assert caught.value.code == "target.conflict"
     assert (tmp_path / "root/a/file").read_bytes() == b"content"
-
-
-def test_writing_atomically(tmp_path: Path) -> None:
-    path = tmp_path / "document"
-    durable.write_atomically(path, b"old")
-    assert path.stat().st_mode & 0o777 == 0o600
-    (tmp_path / ".document.tmp").write_bytes(b"a torn temporary file, longer than the new one")
-    durable.write_atomically(path, b"new")
-    assert [p.name for p in tmp_path.iterdir()] == ["document"]
-    assert path.read_bytes() == b"new"
-
-
-def test_a_temporary_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "victim").write_bytes(b"victim")
-    (tmp_path / ".document.tmp").symlink_to(tmp_path / "victim")
-    with pytest.raises(OSError, match="symbolic links"):
-        durable.write_atomically(tmp_path / "document", b"new")
-    assert (tmp_path / "victim").read_bytes() == b"victim"
-
-
-def test_every_fault_point_is_listed_and_every_listed_one_exists() -> None:
-    package = Path(ari_recorder.__file__).parent
-    found = {
-        name
-        for path in (*(package / "spool").glob("*.py"), *(package / "targets").glob("*.py"))
-        for name in re.findall(r'fault_point\("([^"]+)"\)', path.read_text(encoding="utf-8"))
-    }
-    assert found == set(durable.FAULT_POINTS)
-
-
-def test_an_unknown_fault_point_is_refused() -> None:
-    with pytest.raises(ValueError, match="not a fault point"):
-        durable._killer("no.such:1")

@@ -1,14 +1,10 @@
-"""Writes that survive a power cut, and the named moments at which the tests cut it.
-
-Lives below the spool because the folder target needs the same care as the journal.
-"""
+"""The named moments at which tests kill the process, to show that nothing is lost."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 FAULT_POINTS: dict[str, str] = {
     "write.begin": "before the temporary file of an atomic write is made",
@@ -86,45 +82,3 @@ hook: Callable[[str], None] = (
 def fault_point(name: str) -> None:
     """A moment at which the process may die and nothing may be lost: a key of FAULT_POINTS or SEAMS."""
     hook(name)
-
-
-def fsync_folder(path: Path) -> None:
-    """Make the names in a folder durable: a rename or a new file is not, until its folder is synced."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def rename(source: Path, target: Path) -> None:
-    """Rename within one file system and make it durable in the folder of the new name."""
-    source.rename(target)
-    fsync_folder(target.parent)
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write every byte: `os.write` may write less."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Replace `path` by `data`: after a crash there is the old content or the new, never a mixture.
-
-    Only one writer at a time may work on a path. Raises OSError; the old content then still stands.
-    """
-    fault_point("write.begin")
-    temporary = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-    try:
-        write_all(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    fault_point("write.synced")
-    temporary.rename(path)
-    fault_point("write.renamed")
-    fsync_folder(path.parent)
-    fault_point("write.done")

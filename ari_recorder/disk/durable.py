@@ -1,0 +1,131 @@
+"""Writes that survive a power cut. All raise OSError; `explained` turns that into an error for people.
+
+Whatever must outlive the process goes through these doors: journal, legs, sealed files, chain, keys and the
+archive's files. Tests cut the power before, inside and after every one of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..model.errors import TransientError
+from .faults import fault_point
+
+BLOCK = 1 << 20
+"""Bytes read or written at a time."""
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""No space is left, or none for this user."""
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write every byte: `os.write` may write less."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:
+    """A file that did not exist before; its name is durable only after `sync_folder`."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.open(path, flags, mode)
+    try:
+        write_all(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` by `data`: after a crash there is the old content or the new, never a mixture.
+
+    Only one writer at a time may work on a path. Raises OSError; the old content then still stands.
+    """
+    fault_point("write.begin")
+    temporary = path.with_name(f".{path.name}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.open(temporary, flags, mode)
+    try:
+        write_all(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    fault_point("write.synced")
+    rename(temporary, path)
+    fault_point("write.renamed")
+    sync_folder(path.parent)
+    fault_point("write.done")
+
+
+def copy(source: Path, destination: Path) -> int:
+    """Copy a file over nothing or an earlier copy: whole and durable, or not at all. The number of bytes."""
+    part = destination.with_name(destination.name + ".part")
+    with source.open("rb") as reader, part.open("wb") as writer:
+        shutil.copyfileobj(reader, writer, BLOCK)
+        writer.flush()
+        os.fsync(writer.fileno())
+        size = writer.tell()
+    publish(part, destination)
+    return size
+
+
+def append(handle: int, data: bytes) -> None:
+    """Bytes at the end of a file opened with O_APPEND."""
+    write_all(handle, data)
+    os.fsync(handle)
+
+
+def cut(handle: int, size: int) -> None:
+    os.ftruncate(handle, size)
+    os.fsync(handle)
+
+
+def rename(source: Path, destination: Path) -> None:
+    """Within one file system; the new name is durable only after `sync_folder`."""
+    source.rename(destination)
+
+
+def publish(source: Path, destination: Path) -> None:
+    """Rename within one file system, durably."""
+    rename(source, destination)
+    sync_folder(destination.parent)
+
+
+def remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a rename or a new file is not, until its folder is synced."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    _sync(path, os.O_RDONLY)
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn an OSError into a TransientError that a person can read: the step is tried again later."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in FULL
+        raise TransientError(
+            "spool.full" if full else "spool.unusable",
+            f"{doing} failed: {error.strerror or error}{f' ({error.filename})' if error.filename else ''}.",
+            remedy="Free some space." if full else "Look at the disk, and at who owns the folder.",
+        ) from error
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
