@@ -97,3 +97,10 @@ class Lines:
 
 def _with_exten(channel: ev.Channel, exten: str) -> ev.Channel:
     return replace(channel, exten=exten)
+
+
+def presented(channel: ev.Channel | None, channel_id: str) -> str:
+    """Channel, number and name for people; the id of a channel that is no longer known."""
+    if channel is None:
+        return channel_id
+    return " ".join(part for part in (channel.name, channel.caller.number, channel.caller.name) if part)

@@ -17,6 +17,7 @@ from . import events as ev
 from .commands import Command, DropChannel, Finish, Play, PollRtp, ReadChannel, StopRecord
 from .gate import Gate, Played
 from .ledger import Ledger, Surroundings
+from .lines import presented
 from .microphone import Microphone
 from .pair import NATIVE_FORMAT
 
@@ -169,8 +170,9 @@ class Session:
 
     def _of_channel(self, event: ev.Event) -> list[Command]:
         match event:
-            case ev.Dialled(status="ANSWER", at=at, peer=peer):
-                return self._answered(at, peer)
+            case ev.Dialled(status="ANSWER", at=at, peer=peer, caller=caller):
+                called = peer.id == self.channel
+                return self._answered(at, caller if called else peer, is_callee=not called)
             case ev.ChannelRead(channel=self.channel):
                 return self._read(event)
             case ev.ChannelChanged(channel=channel) if channel.id == self.channel:
@@ -202,17 +204,16 @@ class Session:
             return [self.ledger.save()] if known != codec else []
         return self.microphone.retake("codec", at, f"the codec turned out to be {codec}")
 
-    def _answered(self, at: datetime, peer: ev.Channel | None) -> list[Command]:
+    def _answered(self, at: datetime, other: ev.Channel | None, *, is_callee: bool) -> list[Command]:
         commands: list[Command] = []
         if self.recording.call.answered_at is None:
             if self.gate.compulsory and not self.gate.heard:
                 return self.refuse(at, "not-announced")
             self.ledger.change_call(answered_at=at)
-            outbound = self.recording.call.direction is Direction.OUTBOUND
-            if not outbound and peer is not None and peer.caller.number:
-                self.ledger.change_call(callee=peer.caller)
+            if is_callee and other is not None and other.caller.number:
+                self.ledger.change_call(callee=other.caller)
             commands = [self.ledger.save(), *self._start_late()]
-        self._heard = peer.id if peer is not None else None
+        self._heard = other.id if other is not None else None
         return [*commands, *self._new_source(at, "the other party answered")]
 
     def _bridged(self, event: ev.BridgeEntered | ev.BridgeLeft) -> list[Command]:
@@ -222,11 +223,12 @@ class Session:
         self.members = others
         channels = self.ledger.world.channels
         for member in joined:
-            self.ledger.note(event.at, "party", _presented(channels.get(member), member))
+            self.ledger.note(event.at, "party", presented(channels.get(member), member))
         if not joined:
             return []
         if self.recording.call.answered_at is None:
-            return self._answered(event.at, channels.get(joined[0]))
+            called = self.recording.call.direction is Direction.OUTBOUND
+            return self._answered(event.at, channels.get(joined[0]), is_callee=not called)
         known, self._heard = self._heard, joined[0]
         changed = [] if known in joined else self._new_source(event.at, "another party joined")
         return [self.ledger.save(), *changed]
@@ -237,10 +239,12 @@ class Session:
         return [self.ledger.save(), *self._new_source(event.at, what)]
 
     def _transferred(self, event: ev.BlindTransferred | ev.AttendedTransferred) -> list[Command]:
-        blind = isinstance(event, ev.BlindTransferred)
-        to = event.exten if isinstance(event, ev.BlindTransferred) else event.target or "?"
-        kind = "blind" if blind else "attended"
-        self.ledger.note(event.at, "transfer", f"{kind}, by {event.channel.name}, to {to}")
+        if isinstance(event, ev.BlindTransferred):
+            told = f"blind, by {event.channel.name}, to {event.exten}"
+        else:
+            target = self.ledger.world.channels.get(event.target or "")
+            told = f"attended, by {event.channel.name}, to {presented(target, event.target or '?')}"
+        self.ledger.note(event.at, "transfer", told)
         return [self.ledger.save()]
 
     def _new_source(self, at: datetime, what: str) -> list[Command]:
@@ -391,9 +395,3 @@ class Session:
     def _was_away(self) -> bool:
         """The recorder missed part of the call."""
         return any(note.what == "away" for note in self.recording.notes)
-
-
-def _presented(channel: ev.Channel | None, channel_id: str) -> str:
-    if channel is None:
-        return channel_id
-    return " ".join(part for part in (channel.name, channel.caller.number, channel.caller.name) if part)

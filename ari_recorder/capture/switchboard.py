@@ -17,7 +17,7 @@ from typing import Protocol
 
 from ..model.call import CallFacts, Decision, Direction, Party, Wish
 from ..model.delivery import Delivery
-from ..model.recording import Call, Chosen, Recording, State
+from ..model.recording import Call, Chosen, Note, Recording, State
 from . import events as ev
 from .commands import Command, LetGo, Refuse
 from .gate import result_variables
@@ -25,6 +25,9 @@ from .ledger import Surroundings
 from .lines import Lines
 from .pair import recording_in
 from .session import Session
+
+DEFECT = "this Asterisk leaves out of recordings what arrives late or out of order"
+"""ASTERISK.md, "Debian's defect": no remedy brings that back, so each recording made there says it."""
 
 
 class Judge(Protocol):
@@ -252,6 +255,7 @@ class Switchboard:
                 sip_call_id=channel.protocol_id or None,
             ),
             setting=chosen,
+            notes=(Note(facts.at, "translator", DEFECT),) if self.world.reorders_lost else (),
             deliveries=tuple(Delivery(target) for target in chosen.targets),
         )
         session = Session(recording, self.world)

@@ -265,6 +265,19 @@ def test_debians_defect_is_remedied_only_where_it_is(affected: bool) -> None:
     assert [n.what for n in recording.notes].count("retaken") == (3 if affected else 0)
 
 
+def test_an_outbound_call_on_a_pbx_with_debians_defect_is_taken_anew_once() -> None:
+    pbx = SimulatedPbx(reorders_lost=True)
+    phone = pbx.create(ev.Channel("u", "PJSIP/1001-00000001", "Ring", Party("1001"), exten="0301234567"))
+    trunk = ev.Channel("t", "PJSIP/trunk-berlin-00000002", "Down", connected=Party("+4930100"), app="AppDial")
+    pbx.dial(phone, trunk, dialstring="0301234567@trunk-berlin")
+    pbx.answer(phone, trunk)
+    pbx.hang_up("t")
+    recording = the_only(pbx)
+    assert [s.why for s in recording.segments] == ["start", "source"]
+    assert recording.call.callee.number == "0301234567"
+    assert "translator" in [n.what for n in recording.notes]
+
+
 def test_a_blind_transfer_goes_on_in_one_recording() -> None:
     pbx = SimulatedPbx()
     caller = pbx.inbound()
