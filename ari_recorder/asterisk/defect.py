@@ -57,9 +57,9 @@ def judge(recorded: bytes) -> Verdict:
     numbers = f"{first:.1f} of {FIRST} frames before the step back, {second:.1f} of {SECOND} after it"
     if first < FIRST / 2:
         return Verdict(None, f"The probe's own audio did not arrive ({numbers}); is UDP to Asterisk blocked?")
-    if second > SECOND * 0.8:
+    if second > SECOND * 0.2:  # affected builds record none of it; a busy machine may lose its end
         return Verdict(False, f"Recorded: {numbers}.")
-    if second < SECOND * 0.2:
+    if second < SECOND * 0.1:
         return Verdict(True, f"Recorded: {numbers}.")
     return Verdict(None, f"Neither clearly healthy nor clearly affected: {numbers}.")
 

@@ -147,9 +147,7 @@ class PbxLink:
 
     def _dispatch(self, orders: list[Order], workers: Workers) -> None:
         for order in orders:
-            if isinstance(order.command, cmd.Wake):
-                self._set_timer(order.worker, order.command)
-            elif isinstance(order.command, cmd.PollRtp):
+            if isinstance(order.command, cmd.PollRtp):
                 workers.submit(f"{order.worker}/poll", order.command)  # a slow answer must hold up nothing
             else:
                 workers.submit(order.worker, order.command)
@@ -163,6 +161,9 @@ class PbxLink:
                 await self._journal.save(recording)
             case cmd.Finish(recording=recording):
                 await self._finish(recording)
+            case cmd.Wake():
+                # In its turn: patience with Asterisk begins once Asterisk was asked, however busy we are.
+                self._set_timer(worker, command)
             case cmd.Refuse():
                 self._ears.refused(self.board.pbx, command)
             case _:

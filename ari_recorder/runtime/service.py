@@ -47,6 +47,9 @@ APPLICATION = "ari-recorder"
 PATIENCE = 8.0
 """Seconds that steps and deliveries under way get to end when the recorder is told to stop."""
 
+PROBE_AGAIN = 300.0
+"""Seconds after which an Asterisk is probed again that could not be told sound or affected."""
+
 log = structlog.get_logger()
 
 
@@ -168,9 +171,12 @@ class Service:
         return Surroundings(prompts, {}, announcement_required=self._judge.announcement_required)
 
     async def _probe(self, name: str, link: PbxLink) -> None:
-        """After each connection, for it may be another Asterisk: does it drop frames?"""
+        """After each connection, for it may be another Asterisk: does it drop frames? Again where it was
+        too busy to tell."""
+        lost: bool | None = False
         while True:
-            await link.connections.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(link.connections.wait(), PROBE_AGAIN if lost is None else None)
             link.connections.clear()
             lost = await drops_frames(link.client, self._base.machine.recorder.state, name)
             link.distrust_translator(bool(lost))
