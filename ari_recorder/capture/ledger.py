@@ -8,7 +8,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from ..model.recording import Note, Recording
+from ..model.recording import Note, Recording, State
 from .commands import Save, Wake
 from .events import Channel
 
@@ -50,6 +50,15 @@ class Ledger:
 
     def note(self, at: datetime, what: str, detail: str = "") -> None:
         self.recording = self.recording.noted(Note(at, what, detail))
+
+    def noted(self, what: str) -> Note | None:
+        """The first note of that kind."""
+        return next((note for note in self.recording.notes if note.what == what), None)
+
+    def capturing(self) -> None:
+        """Asterisk was told to record."""
+        if self.recording.state is State.DECIDED:
+            self.recording = self.recording.moved(State.CAPTURING)
 
     def change(self, **fields: Any) -> None:
         self.recording = replace(self.recording, **fields)

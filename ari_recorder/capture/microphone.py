@@ -139,6 +139,7 @@ class Microphone:
             failed = self.pair.failure and after is Phase.SNOOPING
             return [*commands, self._soon()] if failed else [*commands, *self._take_next()]
         if after is Phase.STARTING:
+            self._ledger.capturing()
             return [*commands, self._ledger.save()]
         if after is Phase.ROLLING:
             self._failures = self._uneven = 0

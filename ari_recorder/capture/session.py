@@ -176,13 +176,18 @@ class Session:
             case ev.ChannelRead(channel=self.channel):
                 return self._read(event)
             case ev.ChannelChanged(channel=channel) if channel.id == self.channel:
-                up = channel.state == "Up"
-                return [ReadChannel(self.channel, CHANNEL_FUNCTIONS)] if up else []
+                return self._up(event.at) if channel.state == "Up" else []
             case ev.GateLeft(channel=channel) if channel.id == self.channel:
                 self.gate.holds_call = False
             case ev.ChannelGone(channel=channel) if channel.id == self.channel:
                 return self._gone(event)
         return []
+
+    def _up(self, at: datetime) -> list[Command]:
+        """Asterisk answered the channel: for another party, who is seen next, or for itself (IVR, voicemail)."""
+        if self.recording.call.answered_at is None and not self.ledger.noted("up"):
+            self.ledger.note(at, "up", "Asterisk answered the call")
+        return [ReadChannel(self.channel, CHANNEL_FUNCTIONS)]
 
     def _read(self, event: ev.ChannelRead) -> list[Command]:
         call = self.recording.call
@@ -369,6 +374,8 @@ class Session:
             s for s in segments if s.remote.asked_at or s.local.asked_at or s.number <= self._inherited
         )
         self.ledger.change(segments=begun)
+        if self.recording.call.answered_at is None and (up := self.ledger.noted("up")):
+            self.ledger.change_call(answered_at=up.at)
         if self._blind and begun and not self.recording.call.answered_at and self._from_answer:
             self._answered_meanwhile(at)
         state, reason = self._outcome(captured=bool(begun))
@@ -380,6 +387,8 @@ class Session:
     def _outcome(self, *, captured: bool) -> tuple[State, str | None]:
         if self._verdict is State.REFUSED:
             return State.REFUSED, self.recording.reason
+        if self.gate.compulsory and not self.gate.heard:
+            return State.REFUSED, "not-announced"
         unanswered = self.recording.call.answered_at is None and not self._blind
         if unanswered and (self._from_answer or not captured):
             return State.REFUSED, "not-answered"
@@ -394,4 +403,4 @@ class Session:
     @property
     def _was_away(self) -> bool:
         """The recorder missed part of the call."""
-        return any(note.what == "away" for note in self.recording.notes)
+        return self.ledger.noted("away") is not None

@@ -521,3 +521,48 @@ def test_snoops_that_never_become_ready_are_taken_anew() -> None:
     assert len(pbx.open_files) == 2
     pbx.hang_up(caller)
     assert [s.why for s in the_only(pbx).segments] == ["resumed"]
+
+
+def test_the_journal_says_from_when_on_asterisk_records() -> None:
+    pbx = SimulatedPbx()
+    pbx.disobey = lambda c: True if isinstance(c, cmd.Record) else None
+    pbx.inbound()
+    assert [c.recording.state for c in pbx.script if isinstance(c, cmd.Save)] == [State.DECIDED]
+    assert pbx.saved["rec1"].state is State.CAPTURING
+
+
+@pytest.mark.parametrize("start", list(Start))
+def test_a_call_that_the_pbx_answers_itself_counts_as_answered(start: Start) -> None:
+    pbx = SimulatedPbx(Rules(start=start))
+    caller = pbx.inbound()
+    pbx.change(caller, "Up")
+    pbx.pass_time(3)
+    pbx.hang_up(caller)
+    recording = the_only(pbx)
+    if start is Start.AFTER_ANNOUNCEMENT:  # without one, it starts with a party's answer, which never came
+        assert recording.state is State.REFUSED
+        return
+    assert recording.state is State.CAPTURED
+    assert recording.call.answered_at is not None
+    assert recording.segments[0].remote.started_at is not None
+
+
+def test_voicemail_without_the_compulsory_announcement_is_not_kept() -> None:
+    pbx = SimulatedPbx(Rules(announcement="consent"))
+    caller = pbx.inbound()
+    pbx.change(caller, "Up")
+    pbx.pass_time(3)
+    pbx.hang_up(caller)
+    assert the_only(pbx).state is State.REFUSED
+    assert the_only(pbx).reason == "not-announced"
+    assert not pbx.open_files
+
+
+def test_an_announcement_after_the_pbx_answered_is_in_time() -> None:
+    pbx = SimulatedPbx(Rules(announcement="consent"))
+    caller = pbx.inbound()
+    pbx.change(caller, "Up")
+    pbx.gate(caller)
+    pbx.playback_ends()
+    pbx.hang_up(caller)
+    assert the_only(pbx).state is State.CAPTURED
