@@ -25,8 +25,8 @@ from .progress import Progress, silent
 _CONFIGURATION = """\
 ListenAddress {host}
 Port {port}
-HostKey {home}/host_key
-AuthorizedKeysFile {home}/authorized_keys
+HostKey "{home}/host_key"
+AuthorizedKeysFile "{tokens_home}/authorized_keys"
 PidFile none
 AllowUsers {user}
 PermitRootLogin prohibit-password
@@ -42,8 +42,11 @@ PrintMotd no
 MaxStartups 100
 LogLevel VERBOSE
 Subsystem sftp internal-sftp
-ForceCommand internal-sftp -d {folder}
+ForceCommand internal-sftp -d "{tokens_folder}"
 """
+
+PATIENCE = 60.0
+"""Seconds a process may take to end: it waits for its disk even when it is killed."""
 
 
 @dataclass(slots=True)
@@ -161,7 +164,8 @@ class SftpServer:
                 host=self.host,
                 port=self.port,
                 home=self.home,
-                folder=self.folder,
+                tokens_home=_literally(self.home),
+                tokens_folder=_literally(self.folder),
                 user=self.user,
                 pam="yes" if _locked(self.user) else "no",
             ),
@@ -191,11 +195,13 @@ class SftpServer:
         if self._process is None:
             return
         self.thaw()
-        while sessions := self._family()[1:]:
-            _cut(sessions[-1])
-        self._process.send_signal(number)
-        self._process.wait(timeout=10)
-        self._process = None
+        try:
+            while sessions := self._family()[1:]:
+                _cut(sessions[-1])
+        finally:
+            self._process.send_signal(number)
+            self._process.wait(timeout=PATIENCE)
+            self._process = None
 
     def _end_of_log(self) -> str:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-10:])
@@ -216,7 +222,12 @@ class SftpServer:
 def _cut(session: Process) -> None:
     """SIGKILL, because internal-sftp inherits sshd's handler of SIGTERM and so outlives it."""
     session.send(signal.SIGKILL)
-    wait_until("the end of an SFTP session", lambda: session.gone, limit=10, every=0.005)
+    wait_until("the end of an SFTP session", lambda: session.gone, limit=PATIENCE, every=0.005)
+
+
+def _literally(path: Path) -> str:
+    """A path where sshd_config(5) expands tokens such as %h."""
+    return str(path).replace("%", "%%")
 
 
 def _locked(user: str) -> bool:

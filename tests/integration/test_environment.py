@@ -17,7 +17,7 @@ import pytest
 from ari_recorder.lab.engine import Engine
 from ari_recorder.lab.pbx import RUN, Pbx
 from ari_recorder.lab.ports import free
-from ari_recorder.lab.programs import wait_until
+from ari_recorder.lab.programs import call, wait_until
 from ari_recorder.lab.sftpd import SftpServer
 
 VERSIONS = {"pbx22": "22.", "pbx22_debian": "22.", "pbx16": "16."}
@@ -181,6 +181,15 @@ def test_an_asterisk_that_cannot_start_is_reported_with_its_log(engine: Engine, 
     with pytest.raises(Exception, match="asterisk22") as failed, broken:
         pass
     assert "modules" in str(failed.value)
+
+
+def test_sshd_works_below_a_folder_of_any_name(tmp_path: Path) -> None:
+    with SftpServer(tmp_path / "my clone, 100%h ü" / "sftp") as server:
+        key = str(server.client_key).replace("%", "%%")
+        words = ["sftp", "-q", "-b", "-", "-i", key, "-P", str(server.port)]
+        words += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+        call([*words, f"{server.user}@{server.host}"], limit=20, text="mkdir made\n")
+        assert (server.folder / "made").is_dir()
 
 
 def test_sshd_is_ours_from_start_to_end(sftp_server: SftpServer) -> None:
