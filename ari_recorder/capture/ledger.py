@@ -22,6 +22,10 @@ class Prompt:
     sha256: str
 
 
+MOST_NOTES = 1000
+"""A party that toggles hold for hours must not fill the journal."""
+
+
 def _always(_setting: str) -> bool:
     return True
 
@@ -49,7 +53,10 @@ class Ledger:
         self.world = world
 
     def note(self, at: datetime, what: str, detail: str = "") -> None:
-        self.recording = self.recording.noted(Note(at, what, detail))
+        if len(self.recording.notes) == MOST_NOTES:
+            what, detail = "notes-full", "what happened from here on is not noted"
+        if len(self.recording.notes) <= MOST_NOTES:
+            self.recording = self.recording.noted(Note(at, what, detail))
 
     def noted(self, what: str) -> Note | None:
         """The first note of that kind."""

@@ -34,9 +34,12 @@ class Lines:
                     self._caller.setdefault(peer.id, caller.id)
 
     def adopt(self, snapshot: ev.Snapshot) -> None:
-        """Begin anew with what the PBX holds now; who called whom is kept where it was known."""
+        """Begin anew with what the PBX holds now; of living channels it is kept who called them."""
+        living = {channel.id for channel in snapshot.channels}
         self.channels.clear()
         self._bridges = dict(snapshot.bridges)
+        self._first_seen = {each: seen for each, seen in self._first_seen.items() if each in living}
+        self._caller = {callee: caller for callee, caller in self._caller.items() if callee in living}
         for channel in snapshot.channels:
             self._keep(channel)
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from ..model.recording import Leg
 from . import events as ev
-from .commands import Command, Record, TakeSnoop
+from .commands import Command, DropChannel, Record, StopRecord, TakeSnoop
 from .ledger import Ledger
 from .pair import Pair, Phase, segment_of
 
@@ -24,6 +25,8 @@ ORPHAN_PATIENCE = 0.5
 """Seconds between a recording that ends by itself and the news that its channel has."""
 UNEVEN_ATTEMPTS = 3
 """Pairs given back because their two snoops had different rates, before one is recorded as it is."""
+MOST_SEGMENTS = 500
+"""A party that changes the codec, or toggles hold, for hours must not fill the disk with pairs."""
 ATTEMPTS = 5
 """Pairs taken in vain, one after the other, before the recording is given up."""
 
@@ -83,13 +86,25 @@ class Microphone:
         ledger.change(segments=(*ledger.recording.segments, segment))
         return [*self.pair.open(ledger.save(), *meanwhile), ledger.wake(f"pair-{number}", PAIR_PATIENCE)]
 
-    def found_rolling(self, channel: str) -> None:
-        """An earlier life's last segment still records: go on with it."""
-        self.pair = Pair.found_rolling(self._ledger.recording.segments[-1], channel)
+    def find(self, live: frozenset[str]) -> None:
+        """Go on with the last segment of an earlier life where both its recordings still run."""
+        recording = self._ledger.recording
+        if recording.segments and {leg.name for leg in self._last_legs()} <= live:
+            self.pair = Pair.found_rolling(recording.segments[-1], recording.call.channel)
+
+    def give_last_back(self) -> list[Command]:
+        """End the last segment of an earlier life, whatever became of it; what is gone does not mind."""
+        legs = self._last_legs()
+        return [*(StopRecord(leg.name) for leg in legs), *(DropChannel(leg.snoop) for leg in legs)]
+
+    def _last_legs(self) -> list[Leg]:
+        return [leg for s in self._ledger.recording.segments[-1:] for leg in (s.remote, s.local)]
 
     def retake(self, why: str, at: datetime, detail: str) -> list[Command]:
         """Give the pair back; the next one is taken as soon as it is gone."""
         if self.pair is None or self.pair.closed or self._next is not None or self._off:
+            return []
+        if len(self._ledger.recording.segments) >= MOST_SEGMENTS:
             return []
         self._next = why
         self._ledger.note(at, "retaken", detail)
@@ -135,6 +150,8 @@ class Microphone:
             commands += self._even(event.at)
         self._keep()
         after = self.pair.phase
+        if self.pair.halved and not self._off and self._next is None:
+            return [*commands, self._ledger.wake("orphan", ORPHAN_PATIENCE)]
         if after is before:
             failed = self.pair.failure and after is Phase.SNOOPING
             return [*commands, self._soon()] if failed else [*commands, *self._take_next()]
@@ -163,7 +180,7 @@ class Microphone:
         if what == "retake" and self._next is not None:
             self.pair.give_up()
             return self._take_next(forced=True)
-        if what == "orphan" and self.pair.closed and self._next is None:
+        if what == "orphan" and (self.pair.closed or self.pair.halved) and self._next is None:
             return self._again(at, "Asterisk ended the recording while the call went on")
         overdue = self.pair.phase in (Phase.SNOOPING, Phase.STARTING)
         if what == f"pair-{self.pair.segment.number}" and overdue:

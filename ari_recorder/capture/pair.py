@@ -85,6 +85,11 @@ class Pair:
         """The channel's formats changed between the two snoops: each hears both sides at the higher rate."""
         return len(set(self.rates.values())) > 1
 
+    @property
+    def halved(self) -> bool:
+        """Asterisk ended one of the two recordings, the other one goes on."""
+        return self.phase is Phase.ROLLING and any(leg.finished_at for leg in self.legs)
+
     def open(self, journal: Save, *meanwhile: Command) -> list[Command]:
         """Take the snoops while the journal is written: as long as nothing records, nothing can be lost."""
         snoops = (TakeSnoop(self.channel, self.segment.leg(side).snoop, side) for side in (*Side,))

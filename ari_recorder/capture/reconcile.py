@@ -22,13 +22,14 @@ def reconcile(board: Switchboard, recordings: Iterable[Recording], snapshot: ev.
 
     `recordings`: every journalled recording of this PBX in state decided or capturing.
     """
-    board.lines.adopt(snapshot)
+    board.adopt(snapshot)
     orders: list[Order] = []
     for recording in recordings:
         session = Session(recording, board.world)
         orders += board.resumed(session, session.resume(snapshot))
     followed = {session.channel for session in board.sessions.values()}
-    for channel in snapshot.channels:
+    # Dialled legs last: by then it is known which calls they belong to.
+    for channel in sorted(snapshot.channels, key=_was_dialled):
         if channel.id not in followed:
             orders += _unknown(board, channel, snapshot)
     return orders
@@ -46,14 +47,15 @@ def _unknown(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> 
     refused = snapshot.results.get(channel.id) == "refused"
     if facts is None or refused or board.was_decided(channel.id):
         return []
+    if _was_dialled(channel) and board.is_part_of_a_call(channel.id):
+        return []
     return board.decide_late(channel, facts, snapshot)
 
 
 def _facts_of_late(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> CallFacts | None:
     """The call that a channel found on the PBX belongs to, where that can be told for sure."""
     trunk = board.judge.trunk_of(channel.endpoint)
-    dialled_leg = channel.app == "AppDial"
-    if trunk is not None and not dialled_leg:
+    if trunk is not None and not _was_dialled(channel):
         return board.inbound(snapshot.at, channel, trunk)
     if trunk is not None:
         return CallFacts(
@@ -65,3 +67,7 @@ def _facts_of_late(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapsho
             trunk_number=channel.connected.number or None,
         )
     return None
+
+
+def _was_dialled(channel: ev.Channel) -> bool:
+    return channel.app == "AppDial"

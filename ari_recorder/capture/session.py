@@ -14,11 +14,12 @@ from ..model.call import Direction
 from ..model.delivery import Delivery
 from ..model.recording import Chosen, Recording, Start, State
 from . import events as ev
-from .commands import Command, DropChannel, Finish, Play, PollRtp, ReadChannel, StopRecord
+from .commands import Command, Finish, Play, PollRtp, ReadChannel
 from .gate import Gate, Played
 from .ledger import Ledger, Surroundings
 from .lines import presented
 from .microphone import Microphone
+from .outcome import EXHAUSTED, outcome
 from .pair import NATIVE_FORMAT
 
 CHANNEL_FUNCTIONS = (
@@ -100,11 +101,10 @@ class Session:
     def resume(self, snapshot: ev.Snapshot) -> list[Command]:
         """Go on after the recorder was away: the journal says what was, the snapshot what is."""
         self.ledger.note(snapshot.at, "away", "the recorder was not connected until now")
-        segments = self.recording.segments
-        self._inherited = len(segments)
-        names = {leg.name for leg in (segments[-1].remote, segments[-1].local)} if segments else set()
-        if names and names <= snapshot.live_recordings:
-            self.microphone.found_rolling(self.channel)
+        self._inherited = len(self.recording.segments)
+        self.microphone.find(snapshot.live_recordings)
+        if self.recording.reason not in (None, EXHAUSTED):
+            return self._refused_before(snapshot)
         if not any(channel.id == self.channel for channel in snapshot.channels):
             return self._ended_meanwhile(snapshot.at)
         joined = self.found_joined(snapshot)
@@ -184,7 +184,7 @@ class Session:
         return []
 
     def _up(self, at: datetime) -> list[Command]:
-        """Asterisk answered the channel: for another party, who is seen next, or for itself (IVR, voicemail)."""
+        """Asterisk answered the channel: for another party, seen next, or by itself (IVR, voicemail)."""
         if self.recording.call.answered_at is None and not self.ledger.noted("up"):
             self.ledger.note(at, "up", "Asterisk answered the call")
         return [ReadChannel(self.channel, CHANNEL_FUNCTIONS)]
@@ -300,6 +300,11 @@ class Session:
 
     # -- after the recorder was away ---------------------------------------------------------------------
 
+    def _refused_before(self, snapshot: ev.Snapshot) -> list[Command]:
+        """The refusal was journalled; whether its orders reached Asterisk nobody knows."""
+        self.gate.holds_call = self.channel in snapshot.gated
+        return [*self.microphone.give_last_back(), *self.refuse(snapshot.at, self.recording.reason or "")]
+
     def _ended_meanwhile(self, at: datetime) -> list[Command]:
         self._ended = self._blind = True
         self.microphone.channel_ended()
@@ -325,12 +330,8 @@ class Session:
             return [] if segment.rate else [ReadChannel(segment.remote.snoop, (NATIVE_FORMAT,))]
         lost = self.recording.segments[-1:]
         for segment in lost:
-            self.ledger.note(
-                at, "gap", f"segment {segment.number} no longer recorded when the recorder came back"
-            )
-        drop = [DropChannel(leg.snoop) for segment in lost for leg in (segment.remote, segment.local)]
-        stop = [StopRecord(leg.name) for segment in lost for leg in (segment.remote, segment.local)]
-        return [*stop, *drop, *self.microphone.take("resumed" if lost else "start")]
+            self.ledger.note(at, "gap", f"segment {segment.number} had ended when the recorder came back")
+        return [*self.microphone.give_last_back(), *self.microphone.take("resumed" if lost else "start")]
 
     def _at_gate(self, snapshot: ev.Snapshot) -> list[Command]:
         if self.channel not in snapshot.gated:
@@ -353,8 +354,9 @@ class Session:
         self._verdict = verdict
         self.ledger.change(reason=reason)
         result = "failed" if verdict is State.FAILED else "refused"
-        closing = self.microphone.switch_off()
-        return [*closing, *self.gate.let_go(result), self.ledger.wake("finish", FINISH_PATIENCE)]
+        # Journalled first: whoever takes this recording up again must not take it for one that goes on.
+        orders = [self.ledger.save(), *self.microphone.switch_off(), *self.gate.let_go(result)]
+        return [*orders, self.ledger.wake("finish", FINISH_PATIENCE)]
 
     def _settle(self, at: datetime) -> list[Command]:
         """Finish when all that was waited for has come."""
@@ -362,7 +364,7 @@ class Session:
             return []
         commands: list[Command] = []
         if self.microphone.exhausted and self._verdict is None and not self._ended:
-            commands = self._conclude(State.FAILED, "Asterisk could not keep up a recording")
+            commands = self._conclude(State.FAILED, EXHAUSTED)
         if (self._ended or self._verdict is not None) and self.microphone.silent:
             commands += self._finish(at)
         return commands
@@ -374,27 +376,18 @@ class Session:
             s for s in segments if s.remote.asked_at or s.local.asked_at or s.number <= self._inherited
         )
         self.ledger.change(segments=begun)
-        if self.recording.call.answered_at is None and (up := self.ledger.noted("up")):
+        if begun and self.recording.call.answered_at is None and (up := self.ledger.noted("up")):
             self.ledger.change_call(answered_at=up.at)
         if self._blind and begun and not self.recording.call.answered_at and self._from_answer:
             self._answered_meanwhile(at)
-        state, reason = self._outcome(captured=bool(begun))
+        unannounced = self.gate.compulsory and not self.gate.heard
+        state, reason = outcome(
+            self.recording, self._verdict, captured=bool(begun), unannounced=unannounced, unseen=self._blind
+        )
         if self.recording.call.ended_at is None and not self._was_away:
             self.ledger.change_call(ended_at=at)
         self.ledger.recording = self.recording.moved(state, reason=reason)
         return [*self.gate.let_go("failed"), self.ledger.save(), Finish(self.recording)]
-
-    def _outcome(self, *, captured: bool) -> tuple[State, str | None]:
-        if self._verdict is State.REFUSED:
-            return State.REFUSED, self.recording.reason
-        if self.gate.compulsory and not self.gate.heard:
-            return State.REFUSED, "not-announced"
-        unanswered = self.recording.call.answered_at is None and not self._blind
-        if unanswered and (self._from_answer or not captured):
-            return State.REFUSED, "not-answered"
-        if not captured:
-            return State.FAILED, self.recording.reason or "Asterisk gave no audio before the call ended"
-        return State.CAPTURED, None
 
     @property
     def _from_answer(self) -> bool:

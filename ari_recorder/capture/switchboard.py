@@ -30,6 +30,9 @@ DEFECT = "this Asterisk leaves out of recordings what arrives late or out of ord
 """ASTERISK.md, "Debian's defect": no remedy brings that back, so each recording made there says it."""
 
 
+NOTHING = Wish()
+
+
 class Judge(Protocol):
     """The rules, as the switchboard needs them."""
 
@@ -149,6 +152,12 @@ class Switchboard:
     def was_decided(self, channel: str) -> bool:
         return channel in self._decided
 
+    def is_part_of_a_call(self, channel: str) -> bool:
+        """A leg that talks with a followed channel, or with one that came from outside and was decided."""
+        peers = self.lines.bridged_with(channel)
+        decided = (self._decided[peer] for peer in peers & self._decided.keys())
+        return bool(self._following(peers)) or any(f.direction is Direction.INBOUND for f in decided)
+
     def _calls_us(self, at: datetime, channel: ev.Channel) -> list[Order]:
         trunk = self.judge.trunk_of(channel.endpoint)
         if trunk is None or channel.state != "Ring" or channel.id in self._decided:
@@ -160,7 +169,9 @@ class Switchboard:
         if self._spoken_for(caller.id) or peer.technology == "Local":
             return self._user_known(at, origin, peer)
         trunk = self.judge.trunk_of(peer.endpoint)
-        wish = self._wishes.get(origin.id, Wish())
+        wish = self._asked(origin.id, caller.id)
+        if trunk is not None and peer.id in self._decided:
+            return []
         if trunk is not None:
             return self._decide(peer, self._outbound(at, origin, peer, trunk, dialstring, wish))
         if origin.technology == "Local" or origin.id in self._decided:
@@ -190,6 +201,12 @@ class Switchboard:
         session = self._open(origin, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())
 
+    def _asked(self, *channels: str) -> Wish:
+        """What the dialplan asked for on one of them, also for a call that came in or was transferred."""
+        wishes = [self._wishes[each] for each in channels if each in self._wishes]
+        wishes += [self._decided[each].wish for each in channels if each in self._decided]
+        return next((wish for wish in wishes if wish != NOTHING), NOTHING)
+
     def _spoken_for(self, caller: str) -> bool:
         """A leg called for a call whose trunk channel was decided upon already is no call of its own."""
         origin = self.lines.origin(caller)
@@ -214,7 +231,7 @@ class Switchboard:
         self, at: datetime, origin: ev.Channel, peer: ev.Channel, trunk: str, dialstring: str, wish: Wish
     ) -> CallFacts:
         dialled = dialstring.partition("@")[0].rpartition("/")[2]
-        if not any(c.isdigit() for c in dialled):
+        if not any(c.isdigit() for c in dialled) or dialled == peer.endpoint.partition("/")[2]:
             dialled = origin.exten
         return CallFacts(
             caller=origin.caller,
@@ -269,6 +286,8 @@ class Switchboard:
         trunk = self.judge.trunk_of(channel.endpoint)
         if facts is None and trunk is not None:
             facts = self.inbound(at, channel, trunk)
+        if wish == NOTHING:
+            wish = self._asked(channel.id)
         if facts is None:
             self._wishes[channel.id] = wish
             return [Order(channel.id, LetGo(channel.id, result_variables("noted", None)))]
@@ -280,8 +299,10 @@ class Switchboard:
     def _judged_at_gate(
         self, at: datetime, channel: ev.Channel, facts: CallFacts, *, logged: bool
     ) -> list[Order]:
-        decision = self.judge.decide(facts)
         session = next(iter(self._following({channel.id})), None)
+        if session is not None and logged:
+            return self._ordered(session, session.enter_gate(at))
+        decision = self.judge.decide(facts)
         if not decision.record:
             refused = self._refused_at_gate(at, session, decision.reason)
             log = Refuse(channel.id, decision.reason, decision.because)
@@ -304,6 +325,14 @@ class Switchboard:
         """Take a rebuilt session in."""
         self.sessions[session.recording.id] = session
         return self._ordered(session, commands)
+
+    def adopt(self, snapshot: ev.Snapshot) -> None:
+        """Begin anew with what the PBX holds now; nothing is kept of channels that are gone."""
+        self.lines.adopt(snapshot)
+        for gone in (
+            self._decided.keys() | self._wishes.keys() | self._finished
+        ) - self.lines.channels.keys():
+            self._forget(gone)
 
     def _ordered(self, session: Session, commands: list[Command]) -> list[Order]:
         if session.done:
