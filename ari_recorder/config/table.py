@@ -72,8 +72,11 @@ def secret_of(given: SecretStr | None, file: Path | None, what: str) -> str | No
         return raw.decode("utf-8").split("\n", 1)[0].removesuffix("\r")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        remedy = "Let the recorder's user read the file."
+        if isinstance(error, FileNotFoundError):
+            remedy = "Make the file, with the secret in its first line, or correct its path."
         raise ConfigError(
             "config.unreadable",
             f"{what} cannot be read from {file}: {why}.",
-            remedy="Let the recorder's user read the file.",
+            remedy=remedy,
         ) from error

@@ -34,11 +34,13 @@ class Foundations:
 
 @asynccontextmanager
 async def foundations(machine: Machine) -> AsyncIterator[Foundations]:
-    """Policy, spool, key and chain, in the order in which an admin would mend them.
+    """Policy, passwords, key, spool and chain, in the order in which an admin would mend them.
 
     Any RecorderError of config.*, spool.* or seal.*.
     """
     policy = load_policy(machine.recorder.policy)
+    for pbx in machine.pbx.values():
+        pbx.read_password()
     seal = machine.seal
     for folder in (machine.recorder.state, seal.key.parent, seal.certificate.parent):
         _make(folder)
