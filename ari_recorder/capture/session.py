@@ -93,7 +93,7 @@ class Session:
 
     def refuse(self, at: datetime, reason: str) -> list[Command]:
         """The call is not to be recorded after all: what was captured is discarded."""
-        return [*self.gate.let_go("refused"), *self._conclude(State.REFUSED, reason), *self._settle(at)]
+        return [*self._conclude(State.REFUSED, reason), *self._settle(at)]
 
     def poll_later(self) -> Command:
         return self.ledger.wake("poll", self.ledger.world.random.uniform(0.8, 1.2))
@@ -355,7 +355,7 @@ class Session:
         self.ledger.change(reason=reason)
         result = "failed" if verdict is State.FAILED else "refused"
         # Journalled first: whoever takes this recording up again must not take it for one that goes on.
-        orders = [self.ledger.save(), *self.microphone.switch_off(), *self.gate.let_go(result)]
+        orders = [self.ledger.save(), *self.gate.let_go(result), *self.microphone.switch_off()]
         return [*orders, self.ledger.wake("finish", FINISH_PATIENCE)]
 
     def _settle(self, at: datetime) -> list[Command]:
