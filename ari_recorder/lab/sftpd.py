@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +44,7 @@ PrintMotd no
 MaxStartups 100
 LogLevel VERBOSE
 Subsystem sftp internal-sftp
-ForceCommand internal-sftp -d "{tokens_folder}"
+ForceCommand internal-sftp -d {tokens_folder}
 """
 
 PATIENCE = 60.0
@@ -65,6 +67,7 @@ class SftpServer:
     user: str = field(default_factory=lambda: pwd.getpwuid(os.getuid()).pw_name, init=False)
     _ports: Ports | None = field(default=None, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _link: Path | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.home = self.home.resolve()
@@ -133,6 +136,17 @@ class SftpServer:
         if self._ports is not None:
             self._ports.close()
             self._ports = None
+        if self._link is not None:
+            shutil.rmtree(self._link.parent)
+            self._link = None
+
+    def _without_spaces(self) -> Path:
+        """`folder` under a name that internal-sftp, which knows no quotes, takes as one word."""
+        if not any(character.isspace() for character in str(self.folder)):
+            return self.folder
+        self._link = Path(tempfile.mkdtemp(prefix="ari-recorder-sftp-")) / "files"
+        self._link.symlink_to(self.folder)
+        return self._link
 
     def _prepare(self) -> None:
         debian.ensure({"sshd": "openssh-server", "ssh-keygen": "openssh-client"}, progress=self.progress)
@@ -165,7 +179,7 @@ class SftpServer:
                 port=self.port,
                 home=self.home,
                 tokens_home=_literally(self.home),
-                tokens_folder=_literally(self.folder),
+                tokens_folder=_literally(self._without_spaces()),
                 user=self.user,
                 pam="yes" if _locked(self.user) else "no",
             ),
