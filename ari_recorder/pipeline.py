@@ -37,6 +37,8 @@ class Pipeline:
     chain: Chain
     recordings: Mapping[str, Path]
     """Each PBX's recording folder, as the recorder sees it."""
+    undeletable: Callable[[str, tuple[str, ...]], None] = lambda _pbx, _names: None
+    """Told of the PBX and the names of legs that this process may not delete: Asterisk may."""
 
     def advance(self, folder: RecordingFolder, *, may_begin: Callable[[], bool] = lambda: True) -> Recording:
         """Take a recording as far as it goes by itself: captured → assembled → sealed.
@@ -75,11 +77,13 @@ class Pipeline:
         name = base_name(recording)
         sealed = seal(recording, folder.path, name, self.keys, self.chain, now=datetime.now(UTC))
         fault_point("seal.done")
-        discard(recording, self._asterisk_folder(recording))
+        self.discard(recording)
         shutil.rmtree(folder.legs, ignore_errors=True)
         fault_point("seal.cleared")
         return replace(recording, sealed=sealed).moved(State.SEALED)
 
     def discard(self, recording: Recording) -> None:
-        """A refused call leaves no audio behind."""
-        discard(recording, self._asterisk_folder(recording))
+        """No audio stays on the PBX: of a call that is sealed here, or of one that was refused."""
+        left = discard(recording, self._asterisk_folder(recording))
+        if left:
+            self.undeletable(recording.call.pbx, left)

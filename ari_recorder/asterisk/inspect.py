@@ -255,8 +255,7 @@ def judge_common_folder(folder: LocalFolder, facts: Facts) -> Finding:
             "pbx.folder",
             f"{folder.path} does not exist",
             f"On Asterisk's side the folder is {theirs}.",
-            f"Configure where the recorder finds {theirs}, mount it there, or leave the setting out: then"
-            " recordings are fetched over ARI.",
+            f"Make it on the PBX if it is missing there, or say in `recordings` where {theirs} is seen here.",
         )
     if folder.held_the_probe is None:
         return warn(

@@ -52,19 +52,23 @@ def collect(recording: Recording, recordings: Path, destination: Path, name_of: 
     return recording
 
 
-def discard(recording: Recording, recordings: Path) -> None:
-    """Delete the legs on Asterisk's side. What is gone already, or may not be deleted, does not matter."""
+def discard(recording: Recording, recordings: Path) -> tuple[str, ...]:
+    """Delete the legs on Asterisk's side; the names (`Leg.name`) of those that could not be."""
     folders = set()
+    left = []
     for segment in (_rated(s, recordings) for s in recording.segments):
         for leg in (segment.remote, segment.local):
             if segment.rate in FORMATS:
                 path = path_of(leg, segment.rate, recordings)
                 folders.add(path.parent)
-                with suppress(OSError):
-                    path.unlink()
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError:
+                    left.append(leg.name)
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
+    return tuple(left)
 
 
 def _rated(segment: Segment, recordings: Path) -> Segment:

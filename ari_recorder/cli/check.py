@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import pwd
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -69,8 +71,23 @@ def _recorder(settings: Machine) -> Iterator[Finding]:
         yield ok("recorder.running", "The recorder runs", f"process {alive.pid}")
     else:
         yield warn("recorder.running", "The recorder is not running", "", "Start it: ari-recorder run")
+    yield from _user(settings)
     yield from _disk(settings.recorder.spool)
     yield _key(settings)
+
+
+def _user(settings: Machine) -> Iterator[Finding]:
+    """What root may do says little about what the recorder's own user may."""
+    state = settings.recorder.state
+    if os.geteuid() != 0 or not state.exists() or (owner := state.stat().st_uid) == 0:
+        return
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = str(owner)
+    detail = f"{state} belongs to {name}"
+    remedy = f"Ask again as that user: runuser -u {name} -- ari-recorder check"
+    yield warn("check.user", "This check runs as root, the recorder does not", detail, remedy)
 
 
 def _disk(spool: Path) -> Iterator[Finding]:

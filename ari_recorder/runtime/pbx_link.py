@@ -205,6 +205,19 @@ class PbxLink:
         for handle in self._timers.pop(worker, []):
             handle.cancel()
 
+    async def delete_legs(self, names: Iterable[str]) -> None:
+        """Legs that lie here already, and that this process may not delete, are deleted by Asterisk."""
+        for name in names:
+            try:
+                await self.client.recordings.delete_stored(name)
+            except RecorderError as error:
+                log.warning(
+                    f"The raw leg {name} stays on the PBX: {error.sentence} Let the recorder's user delete "
+                    "files in Asterisk's recording folder",
+                    action="legs.left",
+                    pbx=self.board.pbx,
+                )
+
     def distrust_translator(self, lost: bool) -> None:
         """The probe's verdict on Debian's defect; counts also for calls that were taken up before it."""
         self.board.world = replace(self.board.world, reorders_lost=lost)

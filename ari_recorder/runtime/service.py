@@ -21,6 +21,7 @@ from ..asterisk.ari.connection import AriConnection
 from ..asterisk.orders import Orders
 from ..capture import commands as cmd
 from ..capture.ledger import Prompt, Surroundings
+from ..capture.outcome import LATE_REFUSALS
 from ..capture.switchboard import Switchboard
 from ..config.machine import Pbx
 from ..model.errors import RecorderError
@@ -89,10 +90,13 @@ class Service:
         self._judge = PolicyJudge(base.policy)
         self._journal = Journal(base.spool)
         recordings = {name: pbx.recordings for name, pbx in machine.pbx.items()}
-        self._completion = Completion(Pipeline(base.keys, base.chain, recordings), self._sealed)
+        pipeline = Pipeline(base.keys, base.chain, recordings, self._undeletable)
+        self._completion = Completion(pipeline, self._sealed)
         self._deliverer = self._new_deliverer(base.policy)
         self._refusals = Refusals(machine.recorder.state)
         self._links: dict[str, PbxLink] = {}
+        self._loop = asyncio.get_running_loop()
+        self._errands: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._news = asyncio.Event()
@@ -192,11 +196,25 @@ class Service:
         folder = self._base.spool.get(recording.id)
         log.info("The call is over", action="recording.finished", recording=recording.id,
                  state=recording.state.value, reason=recording.reason)  # fmt: skip
+        because = LATE_REFUSALS.get(recording.reason or "")
+        if recording.state is State.REFUSED and because is not None:
+            refusal = cmd.Refuse(recording.call.channel, recording.reason or "", because)
+            self._refused(recording.call.pbx, refusal)
         if folder is not None:
             self._completion.submit(folder)
 
     def _sealed(self, folder: RecordingFolder) -> None:
         self._deliverer.submit(folder)
+
+    def _undeletable(self, pbx: str, names: tuple[str, ...]) -> None:
+        """Called in the pipeline's thread."""
+        self._loop.call_soon_threadsafe(self._ask_asterisk_to_delete, pbx, names)
+
+    def _ask_asterisk_to_delete(self, pbx: str, names: tuple[str, ...]) -> None:
+        if (link := self._links.get(pbx)) is not None:
+            task = asyncio.create_task(link.delete_legs(names), name=f"delete-legs-{pbx}")
+            self._errands.add(task)
+            task.add_done_callback(self._errands.discard)
 
     def _refused(self, pbx: str, refusal: cmd.Refuse) -> None:
         self._refusals.add(presence.now(), pbx, refusal.channel, refusal.reason, refusal.because)

@@ -212,7 +212,12 @@ class AriConnection:
                 log.warning("ari-no-technology: Asterisk has no %s channels: %s", technology, error)
                 refused.append(error)
         if refused and len(refused) == len(self._technologies):
-            raise refused[0]
+            wanted = ", ".join(self._technologies)
+            raise TransientError(
+                "ari.refused",
+                f"Asterisk has no endpoint of {wanted}: there is nobody whose calls could be recorded.",
+                remedy="Set up an endpoint, or correct `technologies`; the recorder keeps asking.",
+            ) from refused[0]
         if self._bridges:
             await self._client.applications.subscribe(self._application, "bridge:")
 

@@ -39,7 +39,7 @@ def test_keys_of_the_journal() -> None:
 
 
 def test_words_in_notes() -> None:
-    written = re.findall(r"ledger\.note\(\s*[\w.]+,\s*\"([\w-]+)\"", CAPTURE)
+    written = re.findall(r"(?:ledger\.note|\bNote)\(\s*[\w.]+,\s*\"([\w-]+)\"", CAPTURE)
     assert set(rows(FILES.text, "Words in notes")) == {*written, "hold", "unhold"}
     assert len(set(written)) > 6
 
