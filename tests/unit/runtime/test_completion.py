@@ -36,7 +36,10 @@ class Bench:
         self.spool = Spool(folder / "spool").open()
         self.chain = Chain(folder / "chain.jsonl")
         self.sealed: list[RecordingFolder] = []
-        pipeline = Pipeline(keys, self.chain, {"pbx": self.asterisk})
+        self.undeletable: list[tuple[str, tuple[str, ...]]] = []
+        pipeline = Pipeline(
+            keys, self.chain, {"pbx": self.asterisk}, lambda pbx, names: self.undeletable.append((pbx, names))
+        )
         self.completion = Completion(pipeline, self.sealed.append)
 
     def record(self, name: str, *, pbx: str = "pbx", state: State = State.CAPTURED) -> RecordingFolder:
@@ -129,6 +132,19 @@ async def test_a_refused_call_leaves_nothing_behind(bench: Bench) -> None:
         bench.completion.submit(folder)
         await until(lambda: not folder.path.exists())
     assert not list(bench.asterisk.rglob("*.sln"))
+
+
+async def test_what_may_not_be_deleted_here_is_left_to_asterisk(bench: Bench) -> None:
+    folder = bench.record("a", state=State.REFUSED)
+    bench.write_legs("a")
+    stubborn = bench.asterisk / "ari-recorder" / "a" / "1-remote.sln"
+    stubborn.unlink()
+    stubborn.mkdir()  # deleting it fails for root, too
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: not folder.path.exists())
+    assert bench.undeletable == [("pbx", ("ari-recorder/a/1-remote",))]
+    assert not stubborn.with_name("1-local.sln").exists()
 
 
 async def test_one_leg_missing_is_stated_and_the_other_kept(bench: Bench) -> None:
