@@ -6,7 +6,9 @@ remembers are hung up, and calls that began meanwhile are decided now, with the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeAlias
 
 from ..model.call import CallFacts, Direction
 from ..model.recording import Recording
@@ -16,23 +18,40 @@ from .pair import recording_in
 from .session import Session
 from .switchboard import Order, Switchboard
 
+Work: TypeAlias = Callable[[], list[Order]]
 
-def reconcile(board: Switchboard, recordings: Iterable[Recording], snapshot: ev.Snapshot) -> list[Order]:
+
+def _plainly(work: Work) -> list[Order]:
+    return work()
+
+
+def reconcile(
+    board: Switchboard,
+    recordings: Iterable[Recording],
+    snapshot: ev.Snapshot,
+    *,
+    each: Callable[[Work], list[Order]] = _plainly,
+) -> list[Order]:
     """Orders that bring the switchboard in step with the PBX.
 
-    `recordings`: every journalled recording of this PBX in state decided or capturing.
+    `recordings`: every journalled recording of this PBX in state decided or capturing. `each` does the work
+    for one recording or channel: a defect in one must not keep the others from being recorded.
     """
     board.adopt(snapshot)
     orders: list[Order] = []
     for recording in recordings:
-        session = Session(recording, board.world)
-        orders += board.resumed(session, session.resume(snapshot))
+        orders += each(partial(_resumed, board, recording, snapshot))
     followed = {session.channel for session in board.sessions.values()}
     # Dialled legs last: by then it is known which calls they belong to.
     for channel in sorted(snapshot.channels, key=_was_dialled):
         if channel.id not in followed:
-            orders += _unknown(board, channel, snapshot)
+            orders += each(partial(_unknown, board, channel, snapshot))
     return orders
+
+
+def _resumed(board: Switchboard, recording: Recording, snapshot: ev.Snapshot) -> list[Order]:
+    session = Session(recording, board.world)
+    return board.resumed(session, session.resume(snapshot))
 
 
 def _unknown(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> list[Order]:

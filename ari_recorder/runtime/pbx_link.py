@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -19,7 +20,8 @@ from ..asterisk.ari.connection import AriConnection, Connected, Disconnected
 from ..asterisk.orders import Orders
 from ..capture import commands as cmd
 from ..capture import events as ev
-from ..capture.reconcile import reconcile
+from ..capture.gate import result_variables
+from ..capture.reconcile import Work, reconcile
 from ..capture.switchboard import Order, Switchboard
 from ..disk.faults import fault_point
 from ..model.errors import RecorderError
@@ -112,15 +114,21 @@ class PbxLink:
                 self._dispatch(self._answer(item), workers)
 
     def _answer(self, event: ev.Event) -> list[Order]:
+        orders = self._guarded(partial(self.board.handle, event), type(event).__name__)
+        if orders is None and isinstance(event, ev.GateEntered):
+            stranded = event.channel.id
+            return [Order(stranded, cmd.LetGo(stranded, result_variables("failed", None)))]
+        return orders or []
+
+    def _guarded(self, work: Work, kind: str) -> list[Order] | None:
+        """A defect of ours in one call must not take the others with it: it is logged, and None."""
         try:
-            return self.board.handle(event)
+            return work()
         except Exception:
-            # A defect of ours in one call must not take the others with it.
-            kind = type(event).__name__
             log.exception(
                 "An event could not be handled", action="event.defect", pbx=self.board.pbx, kind=kind
             )
-            return []
+            return None
 
     async def _reconcile(self, snapshot: ev.Snapshot, workers: Workers) -> None:
         # Orders of the lost connection fail by themselves; what they say of it is of no interest.
@@ -129,7 +137,11 @@ class PbxLink:
             self._cancel_timers(recording)
         self.board.sessions.clear()
         self.board.pbx_version = await self._version()
-        orders = reconcile(self.board, list(self._unfinished.values()), snapshot)
+        self._forget_results()
+        unfinished = list(self._unfinished.values())
+        orders = reconcile(
+            self.board, unfinished, snapshot, each=lambda work: self._guarded(work, "Connected") or []
+        )
         log.info(
             f"Connected to Asterisk {self.board.pbx_version}",
             action="pbx.connected",
@@ -138,6 +150,13 @@ class PbxLink:
             recordings=len(self.board.sessions),
         )
         self._dispatch(orders, workers)
+
+    def _forget_results(self) -> None:
+        """What timers and orders of the old sessions said meanwhile; Asterisk's own events stay."""
+        waiting = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
+        for item in waiting:
+            if not isinstance(item, ev.Woke | ev.ChannelRead | ev.CommandFailed):
+                self._inbox.put_nowait(item)
 
     async def _version(self) -> str | None:
         try:
@@ -165,7 +184,8 @@ class PbxLink:
                 # In its turn: patience with Asterisk begins once Asterisk was asked, however busy we are.
                 self._set_timer(worker, command)
             case cmd.Refuse():
-                self._ears.refused(self.board.pbx, command)
+                # In a thread: it writes a file, and a slow disk must hold up no call.
+                await asyncio.to_thread(self._ears.refused, self.board.pbx, command)
             case _:
                 for event in await self._orders.carry_out(command):
                     self._inbox.put_nowait(event)

@@ -182,8 +182,13 @@ class Service:
             with suppress(TimeoutError):
                 await asyncio.wait_for(link.connections.wait(), PROBE_AGAIN if lost is None else None)
             link.connections.clear()
-            lost = await drops_frames(link.client, self._base.machine.recorder.state, name)
-            link.distrust_translator(bool(lost))
+            try:
+                lost = await drops_frames(link.client, self._base.machine.recorder.state, name)
+            except Exception:  # recording does not depend on it
+                log.exception("The translator could not be probed", action="translator.defect", pbx=name)
+                continue
+            if lost is not None:
+                link.distrust_translator(lost)
             word = {True: "drops reordered frames", False: "sound", None: "unknown"}[lost]
             self._change_pbx(name, partial(replace, translator=word))
 
@@ -264,6 +269,8 @@ class Service:
                 await self._read_policy_again()
             except RecorderError as error:
                 log.error(str(error), action="policy.refused", code=error.code)
+            except Exception:  # the policy that is in force goes on
+                log.exception("The policy could not be read again", action="policy.defect")
 
     async def _read_policy_again(self) -> None:
         # In a thread: a policy with long exception lists takes seconds to read.
@@ -272,9 +279,14 @@ class Service:
             log.warning(
                 "Changed targets are used after a restart of the recorder", action="policy.targets-changed"
             )
-        for name, link in self._links.items():
-            prompts = await asyncio.to_thread(install, policy, self._base.machine.pbx[name].sounds)
-            link.board.world = replace(link.board.world, prompts=prompts)
+        prompts = {
+            name: await asyncio.to_thread(install, policy, self._base.machine.pbx[name].sounds)
+            for name in list(self._links)
+        }
+        # All at once: a call that came between would miss its prompt, and with it its recording.
+        for name, installed in prompts.items():
+            board = self._links[name].board
+            board.world = replace(board.world, prompts=installed)
         self._judge.policy = policy
         self._presence = replace(self._presence, policy_revision=policy.revision)
         log.info("The policy was read again", action="policy.reloaded", policy=policy.revision)

@@ -7,6 +7,7 @@ version and the time of the build; docs/explanation/debian-defect.md.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -33,7 +34,8 @@ async def drops_frames(client: AriClient, state: Path, pbx: str) -> bool | None:
             return None
         known = {k: v for k, v in known.items() if not k.startswith(f"{pbx}/")}
         known[key] = verdict.affected
-        memory.write_text(json.dumps(known, indent=2), encoding="ascii")
+        with suppress(OSError):  # a full disk: it is probed again after the next start
+            memory.write_text(json.dumps(known, indent=2), encoding="ascii")
         if verdict.affected:
             log.warning(
                 "This Asterisk drops audio from recordings when the source changes; calls are recorded in "

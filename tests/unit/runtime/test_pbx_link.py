@@ -1,0 +1,159 @@
+"""One PBX's link: what an old connection left is not taken for news, and one defect stops nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ari_recorder.asterisk.ari.client import AriClient
+from ari_recorder.asterisk.ari.connection import AriConnection, Connected
+from ari_recorder.asterisk.orders import Orders
+from ari_recorder.capture import commands as cmd
+from ari_recorder.capture import events as ev
+from ari_recorder.capture.ledger import Surroundings
+from ari_recorder.capture.session import Session
+from ari_recorder.capture.switchboard import Switchboard
+from ari_recorder.model.call import Direction, Party
+from ari_recorder.model.recording import Call, Chosen, Recording, State
+from ari_recorder.runtime.journal import Journal
+from ari_recorder.runtime.pbx_link import Ears, PbxLink
+from tests.scenarios.simulated_pbx import Rules
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+CALLER = ev.Channel("in-1", "PJSIP/trunk-berlin-00000001", "Ring", Party("030"), exten="1")
+NOTHING = ev.Snapshot(NOW, (), {}, frozenset())
+
+
+def recording(recording_id: str) -> Recording:
+    call = Call("pbx", f"channel-{recording_id}", Direction.INBOUND, Party(), Party())
+    return Recording(recording_id, State.DECIDED, NOW, call, Chosen("all", "r1"))
+
+
+@dataclass
+class Stage:
+    """A link whose connection, orders and journal are the test's."""
+
+    told: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    seen: list[ev.Event] = field(default_factory=list)
+    ordered: list[cmd.Command] = field(default_factory=list)
+    refused: list[cmd.Refuse] = field(default_factory=list)
+    finished: list[Recording] = field(default_factory=list)
+    obey: Callable[[cmd.Command], Awaitable[list[ev.Event]]] | None = None
+    connections: int = 0
+
+    def __post_init__(self) -> None:
+        ids = iter(f"new{n}" for n in range(100))
+        self.board = Switchboard("pbx", Rules(), lambda _at: next(ids), Surroundings({}, {}))
+        handle = self.board.handle
+
+        def watched(event: ev.Event) -> list[Any]:
+            self.seen.append(event)
+            return handle(event)
+
+        self.board.handle = watched  # type: ignore[method-assign]
+        self.link = PbxLink(
+            self.board,
+            cast(AriClient, SimpleNamespace(asterisk=SimpleNamespace(info=self._info))),
+            cast(AriConnection, self),
+            cast(Orders, SimpleNamespace(carry_out=self._carry_out)),
+            cast(Journal, SimpleNamespace(save=self._save)),
+            Ears(self.finished.append, lambda _pbx, refusal: self.refused.append(refusal), self._connected),
+        )
+
+    async def __aenter__(self) -> Stage:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._items()
+
+    async def _items(self) -> AsyncIterator[Any]:
+        while True:
+            yield await self.told.get()
+
+    async def _info(self) -> SimpleNamespace:
+        return SimpleNamespace(version="22")
+
+    async def _save(self, _recording: Recording) -> bool:
+        return True
+
+    def _connected(self, _pbx: str, error: str | None) -> None:
+        self.connections += error is None
+
+    async def _carry_out(self, command: cmd.Command) -> list[ev.Event]:
+        self.ordered.append(command)
+        return await self.obey(command) if self.obey is not None else []
+
+    async def until(self, what: Callable[[], Any]) -> None:
+        async with asyncio.timeout(5):
+            while not what():
+                await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Stage]:
+    stage = Stage()
+    task = asyncio.create_task(stage.link.run())
+    yield stage
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_what_orders_of_a_lost_connection_say_is_not_told_to_new_sessions() -> None:
+    async with running() as stage:
+        answer = asyncio.Event()
+
+        async def slow(command: cmd.Command) -> list[ev.Event]:
+            if isinstance(command, cmd.TakeSnoop):
+                await answer.wait()
+                return [ev.CommandFailed(NOW, command, "ari.timeout", "Too late.")]
+            return []
+
+        stage.obey = slow
+        stage.told.put_nowait(ev.ChannelCreated(NOW, CALLER))
+        await stage.until(lambda: any(isinstance(c, cmd.TakeSnoop) for c in stage.ordered))
+        stage.told.put_nowait(Connected(ev.Snapshot(NOW, (CALLER,), {}, frozenset())))
+        stage.told.put_nowait(ev.ChannelChanged(NOW, CALLER))
+        await asyncio.sleep(0)  # the link waits for the orders under way
+        stage.obey = None
+        answer.set()
+        await stage.until(lambda: stage.connections and isinstance(stage.seen[-1], ev.ChannelChanged))
+        assert not any(isinstance(event, ev.CommandFailed) for event in stage.seen)
+
+
+async def test_a_recording_that_cannot_be_taken_up_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    resume = Session.resume
+
+    def poisoned(self: Session, snapshot: ev.Snapshot) -> list[cmd.Command]:
+        if self.recording.id == "bad":
+            raise RuntimeError("a defect")
+        return resume(self, snapshot)
+
+    monkeypatch.setattr(Session, "resume", poisoned)
+    async with running() as stage:
+        stage.link.remember([recording("bad"), recording("good")])
+        stage.told.put_nowait(Connected(NOTHING))
+        await stage.until(lambda: stage.finished)
+        assert [r.id for r in stage.finished] == ["good"]
+
+
+async def test_a_caller_at_the_gate_is_let_go_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as stage:
+
+        def broken(_event: ev.Event) -> list[Any]:
+            raise RuntimeError("a defect")
+
+        monkeypatch.setattr(stage.board, "handle", broken)
+        stage.told.put_nowait(ev.GateEntered(NOW, CALLER, ()))
+        await stage.until(lambda: stage.ordered)
+        assert stage.ordered == [cmd.LetGo("in-1", {"ARI_RECORDER_RESULT": "failed"})]
