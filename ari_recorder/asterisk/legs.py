@@ -6,6 +6,7 @@ copy in the spool is fsynced before anything is deleted.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -16,8 +17,14 @@ from ..disk import durable
 from ..disk.faults import fault_point
 from ..model.call import Side
 from ..model.errors import PermanentError, TransientError
-from ..model.recording import Leg, Recording, Segment
+from ..model.recording import Leg, Recording, Segment, State
 from .orders import FORMATS
+
+QUIET = timedelta(seconds=5)
+"""A leg whose end was not reported counts as closed once it has not grown for so long: while Asterisk records
+it writes at least every 2 s, silence too (ASTERISK.md, "Files")."""
+
+log = logging.getLogger(__name__)
 
 LegFile = Callable[[int, Side], str]
 """Segment number and side → the leg's file name in the spool."""
@@ -33,8 +40,8 @@ def collect(recording: Recording, recordings: Path, destination: Path, name_of: 
 
     A leg that Asterisk never wrote is stated in `Leg.error`. Idempotent: a leg copied whole is not copied
     again. What a recorder that was killed had no time to journal, rate and begin of a segment, is told by
-    the files. TransientError `capture.no-legs` while Asterisk's folder cannot be reached, PermanentError
-    when it can and holds no leg at all; TransientError `spool.full` or `spool.unusable`.
+    the files. TransientError `capture.no-legs` while Asterisk's folder cannot be reached or a leg may still
+    grow, PermanentError when it can and holds no leg at all; TransientError `spool.full` or `spool.unusable`.
     """
     with durable.explained(f"Making {destination}"):
         destination.mkdir(mode=0o700, exist_ok=True)
@@ -42,7 +49,7 @@ def collect(recording: Recording, recordings: Path, destination: Path, name_of: 
         _collected(_rated(s, recordings), recordings, destination, name_of) for s in recording.segments
     )
     if not any(leg.bytes for s in segments for leg in (s.remote, s.local)):
-        _explain_nothing(recordings)
+        raise _nothing(recordings)
     if recordings.is_dir():
         # Neither journal nor folder knows a rate: killed before it was recorded, it never began.
         segments = tuple(s for s in segments if s.rate)
@@ -53,14 +60,23 @@ def collect(recording: Recording, recordings: Path, destination: Path, name_of: 
 
 
 def discard(recording: Recording, recordings: Path) -> tuple[str, ...]:
-    """Delete the legs on Asterisk's side; the names (`Leg.name`) of those that could not be."""
+    """Delete the legs on Asterisk's side; the names (`Leg.name`) of those that could not be.
+
+    Of a refused call all go, of any other only what was fetched, and fetched whole. TransientError
+    `capture.no-legs` while audio of a refused call lies where it cannot be reached.
+    """
     folders = set()
     left = []
+    all_of_it = recording.state is State.REFUSED
     for segment in (_rated(s, recordings) for s in recording.segments):
         for leg in (segment.remote, segment.local):
+            if all_of_it and leg.started_at is not None:
+                _demand_folder(leg, recordings)
             if segment.rate in FORMATS:
                 path = path_of(leg, segment.rate, recordings)
                 folders.add(path.parent)
+                if not all_of_it and _holds_more(path, leg):
+                    continue
                 try:
                     path.unlink(missing_ok=True)
                 except OSError:
@@ -69,6 +85,18 @@ def discard(recording: Recording, recordings: Path) -> tuple[str, ...]:
         with suppress(OSError):
             folder.rmdir()
     return tuple(left)
+
+
+def _holds_more(path: Path, leg: Leg) -> bool:
+    """Whether a leg's file is not the one that was fetched: then it stays, for a person."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return False
+    if size == leg.bytes:
+        return False
+    log.warning("leg-kept: %s holds %d bytes, of which %d are in the recording", path, size, leg.bytes or 0)
+    return True
 
 
 def _rated(segment: Segment, recordings: Path) -> Segment:
@@ -92,13 +120,19 @@ def _fetched(leg: Leg, rate: int, recordings: Path, copy: Path) -> Leg:
     if leg.bytes is not None and copy.exists() and copy.stat().st_size == leg.bytes:
         return leg
     if rate not in FORMATS:
+        _demand_folder(leg, recordings)
         return replace(leg, error=leg.error or "its recording never began")
     source = path_of(leg, rate, recordings)
     fault_point("legs.copy")
     try:
         closed_at = datetime.fromtimestamp(source.stat().st_mtime, UTC)
+        if leg.finished_at is None and datetime.now(UTC) - closed_at < QUIET:
+            raise TransientError(
+                "capture.no-legs", f"Asterisk may still be writing the recorded leg {source}."
+            )
         size = durable.copy(source, copy)
     except FileNotFoundError:
+        _demand_folder(leg, recordings)
         return replace(leg, error=leg.error or "Asterisk left no file")
     except PermissionError as error:
         raise TransientError(
@@ -117,14 +151,18 @@ def _fetched(leg: Leg, rate: int, recordings: Path, copy: Path) -> Leg:
     return replace(leg, bytes=size)
 
 
-def _explain_nothing(recordings: Path) -> None:
-    if not recordings.is_dir():
+def _demand_folder(leg: Leg, recordings: Path) -> None:
+    """Asterisk makes our folder below its own with the first leg, and nobody removes it."""
+    if not (recordings / leg.name.partition("/")[0]).is_dir():
         raise TransientError(
             "capture.no-legs",
-            f"Asterisk's recording folder {recordings} is not there.",
+            f"Asterisk's recording folder {recordings} is not there, or holds nothing of the recorder's.",
             remedy='Mount it, or correct "recordings" in the configuration; the recording waits for it.',
         )
-    raise PermanentError(
+
+
+def _nothing(recordings: Path) -> PermanentError:
+    return PermanentError(
         "capture.no-legs",
         f"Asterisk left no audio of this call in {recordings}.",
         remedy='Check that "recordings" is the folder Asterisk writes to, and that nothing else empties it.',

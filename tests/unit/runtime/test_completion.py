@@ -44,7 +44,8 @@ class Bench:
 
     def record(self, name: str, *, pbx: str = "pbx", state: State = State.CAPTURED) -> RecordingFolder:
         legs = (
-            Leg(f"ari-recorder/{name}/1-{side}", f"{name}.1-{side}", NOW, NOW) for side in ("remote", "local")
+            Leg(f"ari-recorder/{name}/1-{side}", f"{name}.1-{side}", NOW, NOW, NOW + timedelta(seconds=1))
+            for side in ("remote", "local")
         )
         call = Call(pbx, "c", Direction.INBOUND, Party("030"), Party("1001"), created_at=NOW)
         segment = Segment(1, 8000, "alaw", "start", *legs)
@@ -108,7 +109,7 @@ async def test_an_unmounted_folder_is_waited_for(bench: Bench, monkeypatch: pyte
 
 
 async def test_what_can_never_work_fails_with_its_reason_and_keeps_the_folder(bench: Bench) -> None:
-    bench.asterisk.mkdir()
+    (bench.asterisk / "ari-recorder").mkdir(parents=True)
     folder = bench.record("a")
     async with bench.running():
         bench.completion.submit(folder)
