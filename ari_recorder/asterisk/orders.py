@@ -22,7 +22,7 @@ from ..capture.commands import (
 )
 from ..capture.events import ChannelRead, CommandFailed, Event
 from ..model.call import Side
-from ..model.errors import PermanentError, RecorderError
+from ..model.errors import PermanentError, RecorderError, TransientError
 from .ari.client import AriClient
 from .ari.events import SNOOP_ARGUMENT
 from .ari.transport import RefusedError
@@ -42,6 +42,13 @@ FORMATS = {
 
 SPY = {Side.REMOTE: "in", Side.LOCAL: "out"}
 """What the followed party says comes *in* to Asterisk; what it hears goes *out*."""
+
+MOST_POLLS = 10
+"""Polls at a time, of `transport.CONNECTIONS` that orders need as well: with hundreds of calls polls alone
+would keep Asterisk busy. One that has to wait is left out, for only a prompt answer is of use."""
+
+LET_GO_ATTEMPTS = 3
+"""A caller must not be stranded because Asterisk was busy for a moment."""
 
 Keep = Callable[[str, dict[str, Any]], None]
 """Takes a recording's id and one poll of one channel (see `Orders.poll`)."""
@@ -64,6 +71,7 @@ class Orders:
         self._keep = keep
         self._clock = clock
         self._monotonic = monotonic
+        self._polls = 0
 
     async def carry_out(self, command: Command) -> list[Event]:
         """Do it and say what came of it: `ChannelRead`, `CommandFailed`, or nothing to be said.
@@ -124,10 +132,19 @@ class Orders:
             for name, value in command.variables.items()
         )
         results = await asyncio.gather(*setting, return_exceptions=True)
-        await _unless_gone(channels.continue_in_dialplan(command.channel), outside=True)
+        await self._continue(command.channel)
         for result in results:
             if result is not None:
                 raise result
+
+    async def _continue(self, channel: str) -> None:
+        for left in reversed(range(LET_GO_ATTEMPTS)):
+            try:
+                await _unless_gone(self._client.channels.continue_in_dialplan(channel), outside=True)
+                return
+            except TransientError:
+                if not left:
+                    raise
 
     async def _read(self, command: ReadChannel) -> Event:
         answers = await asyncio.gather(
@@ -149,11 +166,16 @@ class Orders:
     async def _poll(self, recording: str, channel: str) -> None:
         """Keeps `{"channel", "before", "after", "took_ms", "statistics"}`: times of the recorder in
         ISO 8601 UTC, the request's duration by the monotonic clock, ARI's RTPstat as it came."""
+        if self._polls >= MOST_POLLS:
+            return
+        self._polls += 1
         before, started = self._clock(), self._monotonic()
         try:
             statistics = await self._client.channels.rtp_statistics(channel)
         except RecorderError:
             return
+        finally:
+            self._polls -= 1
         took = self._monotonic() - started
         sample = {
             "channel": channel,

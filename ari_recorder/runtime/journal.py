@@ -11,7 +11,7 @@ import structlog
 
 from ..model.errors import RecorderError
 from ..model.recording import Recording
-from ..spool.folders import RecordingFolder, Spool
+from ..spool.folders import Spool
 
 log = structlog.get_logger()
 
@@ -35,10 +35,6 @@ class Journal:
             log.error(str(error), action="journal.failed", recording=recording.id, code=error.code)
             return False
         return True
-
-    async def folder(self, recording_id: str) -> RecordingFolder | None:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writers, self._spool.get, recording_id)
 
     def keep_poll(self, recording_id: str, sample: dict[str, Any]) -> None:
         """Append one poll of `rtp_statistics` (ALIGNMENT.md); losing one to a crash is no harm."""

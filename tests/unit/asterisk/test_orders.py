@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ari_recorder.asterisk.ari.client import AriClient
-from ari_recorder.asterisk.orders import FORMATS, Orders
+from ari_recorder.asterisk.orders import FORMATS, LET_GO_ATTEMPTS, MOST_POLLS, Orders
 from ari_recorder.capture import commands
 from ari_recorder.capture.events import ChannelRead, CommandFailed
 from ari_recorder.model.call import Side
@@ -119,6 +119,19 @@ async def test_a_call_continues_even_when_a_variable_cannot_be_set(pbx: StandIn,
     assert len(pbx.asked("POST", "/channels/c1/continue")) == 1
 
 
+async def test_a_call_is_let_go_once_asterisk_is_ready_again(pbx: StandIn, orders: Orders) -> None:
+    asked = "POST", "/channels/c1/continue"
+    pbx.answers[asked] = (503, None)
+
+    def wake_up(path: str) -> None:
+        if path == asked[1] and len(pbx.asked(*asked)) == LET_GO_ATTEMPTS:
+            pbx.answers[asked] = (204, None)
+
+    pbx.before = wake_up
+    assert await orders.carry_out(commands.LetGo("c1")) == []
+    assert len(pbx.asked(*asked)) == LET_GO_ATTEMPTS
+
+
 async def test_a_call_that_has_left_stasis_is_let_go(pbx: StandIn, orders: Orders) -> None:
     outside = (409, {"message": "Channel not in Stasis application"})
     pbx.answers["POST", "/channels/c1/variable"] = outside
@@ -162,6 +175,23 @@ async def test_a_channel_without_rtp_keeps_nothing(
     pbx.answers["GET", "/channels/c1/rtp_statistics"] = (status, {"message": "Unsupported channel type"})
     assert await orders.carry_out(commands.PollRtp("r1", ("c1",))) == []
     assert kept == []
+
+
+async def test_polls_never_take_the_connections_that_orders_need(
+    pbx: StandIn, client: AriClient, kept: list[tuple[str, dict[str, Any]]]
+) -> None:
+    orders = Orders(client, "ari-recorder", lambda recording, sample: kept.append((recording, sample)))
+    pbx.freeze()
+    calls = [f"c{n}" for n in range(3 * MOST_POLLS)]
+    for each in calls:
+        pbx.answers["GET", f"/channels/{each}/rtp_statistics"] = (200, {"rxcount": 1})
+    polls = asyncio.create_task(orders.carry_out(commands.PollRtp("r1", tuple(calls))))
+    await pbx.until(lambda: len(pbx.requests) == MOST_POLLS)
+    pbx.thaw()
+    await polls
+    assert len(pbx.requests) == len(kept) == MOST_POLLS  # a poll that would have to wait tells nothing
+    await orders.carry_out(commands.PollRtp("r1", ("c0",)))
+    assert len(kept) == MOST_POLLS + 1
 
 
 async def test_together_is_at_the_same_time_and_tells_all_failures(pbx: StandIn, orders: Orders) -> None:
