@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,23 +18,13 @@ from ari_recorder.model.recording import Call, Chosen, Leg, Recording, Segment, 
 from ari_recorder.spool.folders import Spool
 from ari_recorder.targets.base import is_part
 
+from .cable import NoPbx
 from .scene import assert_clean, policy
 from .vault import vault_policy
 
 BIG = 64 << 20
 """Bytes of each leg of a prepared recording: 70 minutes, and as much again once they are assembled."""
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class NoPbx:
-    """Nothing listens there: the recorder has deliveries to do, and nothing else."""
-
-    recording_folder: Path
-    sounds_folder: Path
-    ari_url: str = "http://127.0.0.1:9/ari"
-    ari_user: str = "ari-recorder"
-    ari_password: str = "nobody-asks"
 
 
 @pytest.fixture
