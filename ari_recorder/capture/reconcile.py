@@ -57,7 +57,9 @@ def _resumed(board: Switchboard, recording: Recording, snapshot: ev.Snapshot) ->
 def _unknown(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> list[Order]:
     owner = recording_in(channel.id)
     if channel.technology == "Snoop":
-        orphan = channel.id in snapshot.gated and owner not in board.sessions
+        session = board.sessions.get(owner or "")
+        owned = session is not None and session.microphone.owns(channel.id)
+        orphan = channel.id in snapshot.gated and not owned
         return [Order(channel.id, DropChannel(channel.id))] if orphan else []
     if channel.id in snapshot.gated and channel.app == "Stasis":
         arguments = tuple(channel.app_data.split(",")[1:])

@@ -21,6 +21,7 @@ from .lines import presented
 from .microphone import Microphone
 from .outcome import EXHAUSTED, outcome
 from .pair import NATIVE_FORMAT
+from .source import Source
 
 CHANNEL_FUNCTIONS = (
     NATIVE_FORMAT,
@@ -41,6 +42,7 @@ class Session:
         self.ledger = Ledger(recording, world)
         self.microphone = Microphone(self.ledger)
         self.gate = Gate(self.ledger)
+        self.source = Source(self.ledger, self.microphone)
         self.done = False
         self.members: tuple[str, ...] = ()
         """Channels now bridged with the followed one."""
@@ -50,8 +52,6 @@ class Session:
         """So many segments were journalled by an earlier life, which may have begun them without a word."""
         self._blind = False
         """The call may have been answered without the recorder seeing it."""
-        self._heard: str | None = None
-        """The channel whose audio the followed party hears."""
 
     @property
     def recording(self) -> Recording:
@@ -207,7 +207,8 @@ class Session:
         self.ledger.change_call(codec=codec)
         if self.microphone.is_on(codec):
             return [self.ledger.save()] if known != codec else []
-        return self.microphone.retake("codec", at, f"the codec turned out to be {codec}")
+        guarded = self.source.guarded(self.members)
+        return self.microphone.retake("codec", at, f"the codec turned out to be {codec}", guarded)
 
     def _answered(self, at: datetime, other: ev.Channel | None, *, is_callee: bool) -> list[Command]:
         commands: list[Command] = []
@@ -218,8 +219,8 @@ class Session:
             if is_callee and other is not None and other.caller.number:
                 self.ledger.change_call(callee=other.caller)
             commands = [self.ledger.save(), *self._start_late()]
-        self._heard = other.id if other is not None else None
-        return [*commands, *self._new_source(at, "the other party answered")]
+        self.source.heard = other.id if other is not None else None
+        return [*commands, *self.source.changed(at, "the other party answered", self.members)]
 
     def _bridged(self, event: ev.BridgeEntered | ev.BridgeLeft) -> list[Command]:
         left = isinstance(event, ev.BridgeLeft) and event.channel.id == self.channel
@@ -234,14 +235,17 @@ class Session:
         if self.recording.call.answered_at is None:
             called = self.recording.call.direction is Direction.OUTBOUND
             return self._answered(event.at, channels.get(joined[0]), is_callee=not called)
-        known, self._heard = self._heard, joined[0]
-        changed = [] if known in joined else self._new_source(event.at, "another party joined")
+        known, self.source.heard = self.source.heard, joined[0]
+        other = known not in joined
+        changed = self.source.changed(event.at, "another party joined", others) if other else []
         return [self.ledger.save(), *changed]
 
     def _hold(self, event: ev.Held | ev.Unheld) -> list[Command]:
-        what = "hold" if isinstance(event, ev.Held) else "unhold"
-        self.ledger.note(event.at, what, f"by {event.channel.name}")
-        return [self.ledger.save(), *self._new_source(event.at, what)]
+        held = self.source.held = isinstance(event, ev.Held)
+        self.ledger.note(event.at, "hold" if held else "unhold", f"by {event.channel.name}")
+        # Music has no sequence numbers, so whoever comes back after it is heard again in any case.
+        changed = self.source.changed(event.at, "hold", self.members) if held else []
+        return [self.ledger.save(), *changed]
 
     def _transferred(self, event: ev.BlindTransferred | ev.AttendedTransferred) -> list[Command]:
         if isinstance(event, ev.BlindTransferred):
@@ -251,12 +255,6 @@ class Session:
             told = f"attended, by {event.channel.name}, to {presented(target, event.target or '?')}"
         self.ledger.note(event.at, "transfer", told)
         return [self.ledger.save()]
-
-    def _new_source(self, at: datetime, what: str) -> list[Command]:
-        """On a build that loses frames when the source changes, a fresh pair is the remedy."""
-        if not self.ledger.world.reorders_lost:
-            return []
-        return self.microphone.retake("source", at, f"remedy for Asterisk's translator: {what}")
 
     # -- announcement ------------------------------------------------------------------------------------
 

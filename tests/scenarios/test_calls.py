@@ -260,9 +260,40 @@ def test_debians_defect_is_remedied_only_where_it_is(affected: bool) -> None:
     pbx.tell(ev.Unheld(pbx.now, pbx.channels["user-1"]))
     pbx.hang_up(caller)
     recording = the_only(pbx)
-    assert [s.why for s in recording.segments] == ["start"] + ["source"] * (3 if affected else 0)
+    assert [s.why for s in recording.segments] == ["start"] + ["source"] * (2 if affected else 0)
     assert [n.what for n in recording.notes].count("hold") == 1
-    assert [n.what for n in recording.notes].count("retaken") == (3 if affected else 0)
+    assert [n.what for n in recording.notes].count("retaken") == (2 if affected else 0)
+
+
+def test_the_music_goes_on_while_the_snoops_are_taken_anew() -> None:
+    """Without any snoop Asterisk bridges natively for a moment, and ends the hold on its way back."""
+    pbx = SimulatedPbx(reorders_lost=True)
+    caller = pbx.inbound()
+    pbx.answer(caller, user())
+    before = len(pbx.script)
+    pbx.tell(ev.Held(pbx.now, pbx.channels["user-1"]))
+    flat = [c for c in pbx.script[before:] if not isinstance(c, cmd.Together)]
+    taken = [c for c in flat if isinstance(c, cmd.TakeSnoop)]
+    guard, *pair = taken
+    assert guard.channel == "user-1"
+    assert [each.channel for each in pair] == [caller, caller]
+    dropped = [c.channel for c in flat if isinstance(c, cmd.DropChannel)]
+    assert dropped == ["rec1.2-remote", "rec1.2-local", guard.snoop]
+    assert flat.index(guard) < flat.index(cmd.DropChannel("rec1.2-remote"))
+    assert flat.index(pair[1]) < flat.index(cmd.DropChannel(guard.snoop))
+    assert set(pbx.snoops.values()) == {caller}
+
+
+def test_a_guard_whose_call_ended_is_dropped() -> None:
+    pbx = SimulatedPbx(reorders_lost=True)
+    caller = pbx.inbound()
+    pbx.answer(caller, user())
+    pbx.disobey = lambda c: True if isinstance(c, cmd.DropChannel) else None
+    pbx.tell(ev.Held(pbx.now, pbx.channels["user-1"]))
+    assert "user-1" in pbx.snoops.values()
+    pbx.disobey = lambda _c: None
+    pbx.hang_up(caller)
+    assert not pbx.snoops
 
 
 def test_an_outbound_call_on_a_pbx_with_debians_defect_is_taken_anew_once() -> None:
@@ -510,6 +541,17 @@ def test_snoops_of_forgotten_recordings_are_hung_up() -> None:
     snapshot = ev.Snapshot(pbx.now, (snoop,), {}, frozenset(), frozenset({"old.1-remote"}))
     pbx.carry_out(reconcile(pbx.board, [], snapshot))
     assert not pbx.snoops
+
+
+def test_a_guard_that_an_earlier_life_left_behind_is_hung_up() -> None:
+    pbx = SimulatedPbx()
+    caller = pbx.inbound()
+    pbx.answer(caller, user())
+    guard = ev.Channel("rec1.guard-1", "Snoop/user-1-00000001", "Up", app="Stasis")
+    pbx.channels[guard.id] = guard
+    pbx.snoops[guard.id] = "user-1"
+    again = reborn(pbx)
+    assert set(again.snoops) == {"rec1.1-remote", "rec1.1-local"}
 
 
 def test_snoops_that_never_become_ready_are_taken_anew() -> None:
