@@ -195,8 +195,12 @@ class Switchboard:
             return []
         facts = replace(facts, at=at, user=peer.endpoint, callee=peer.caller)
         decision = self.judge.decide(facts)
-        if not decision.record or origin.id in self._finished:
+        if origin.id in self._finished:
             return []
+        if not decision.record:
+            excepted = decision.reason == "exception"  # of whatever else the first decision was logged
+            refusal = Refuse(origin.id, decision.reason, decision.because)
+            return [Order(origin.id, refusal)] if excepted else []
         self._decided[origin.id] = facts
         session = self._open(origin, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from ari_recorder.capture import commands as cmd
 from ari_recorder.capture import events as ev
 from ari_recorder.capture.reconcile import reconcile
-from ari_recorder.model.call import Direction, Party
+from ari_recorder.model.call import CallFacts, Decision, Direction, Party
 from ari_recorder.model.recording import Start, State
 
 from .simulated_pbx import Rules, SimulatedPbx, user
@@ -162,3 +162,20 @@ def test_a_call_through_a_trunk_whose_name_holds_digits_has_the_number_that_was_
     pbx.dial(phone(pbx, exten="03012345"), leg, dialstring="trunk-2")
     assert pbx.rules.asked[-1].direction is Direction.OUTBOUND
     assert pbx.rules.asked[-1].callee.number == "03012345"
+
+
+@dataclass
+class ForOneUser(Rules):
+    """A setting for one user alone, whose exception list holds the caller."""
+
+    def decide(self, facts: CallFacts) -> Decision:
+        self.asked.append(facts)
+        reason = "no-setting" if facts.user is None else "exception"
+        return Decision(False, reason, reason, "r1")
+
+
+def test_an_exception_that_shows_once_the_user_is_known_is_logged() -> None:
+    pbx = SimulatedPbx(ForOneUser())
+    caller = pbx.inbound()
+    pbx.dial(caller, user())
+    assert [refusal.reason for refusal in pbx.refusals] == ["no-setting", "exception"]
