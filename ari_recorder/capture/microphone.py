@@ -122,7 +122,11 @@ class Microphone:
         if guarded is not None:
             self._guard = f"{self._ledger.recording.id}.guard-{self.pair.segment.number}"
             guard = [TakeSnoop(guarded, self._guard, Side.REMOTE)]
-        return [*guard, *self.pair.close(), self._ledger.wake("retake", GONE_PATIENCE)]
+        return [
+            *guard,
+            *self.pair.close(),
+            self._ledger.wake(f"retake-{self.pair.segment.number}", GONE_PATIENCE),
+        ]
 
     def switch_off(self) -> list[Command]:
         """Close what is open and take nothing any more."""
@@ -188,10 +192,10 @@ class Microphone:
         return [self._soon()]
 
     def woke(self, what: str, at: datetime) -> list[Command]:
-        """A timer of this room: `pair-N`, `retake` or `orphan`."""
+        """A timer of this room: `pair-N`, `retake-N` (N being the segment's number) or `orphan`."""
         if self.pair is None or self._off:
             return []
-        if what == "retake" and self._next is not None:
+        if what == f"retake-{self.pair.segment.number}" and self._next is not None:
             self.pair.give_up()
             return self._take_next(forced=True)
         if what == "orphan" and (self.pair.closed or self.pair.halved) and self._next is None:

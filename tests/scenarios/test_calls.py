@@ -284,6 +284,20 @@ def test_the_music_goes_on_while_the_snoops_are_taken_anew() -> None:
     assert set(pbx.snoops.values()) == {caller}
 
 
+def test_the_patience_of_one_retake_does_not_cut_the_next_one_short() -> None:
+    """Seen with a hold one second after the answer: the files of the pair before were not awaited."""
+    pbx = SimulatedPbx(reorders_lost=True)
+    caller = pbx.inbound()
+    pbx.answer(caller, user())
+    pbx.pass_time(0.9)
+    pbx.disobey = lambda c: True if isinstance(c, cmd.StopRecord | cmd.DropChannel) else None
+    pbx.tell(ev.Held(pbx.now, pbx.channels["user-1"]))
+    pbx.pass_time(0.5)
+    assert len(pbx.board.sessions["rec1"].recording.segments) == 2
+    pbx.pass_time(0.6)
+    assert len(pbx.board.sessions["rec1"].recording.segments) == 3
+
+
 def test_a_guard_whose_call_ended_is_dropped() -> None:
     pbx = SimulatedPbx(reorders_lost=True)
     caller = pbx.inbound()
