@@ -169,8 +169,8 @@ class Stated:
         overflown = set(overflow(verdict.missing)) if max(lateness, default=0.0) > MUCH else set()
         self.silent = [n for n in missing if n not in overflown and not self._in(n, [*edges, *told])]
         """Frames of which nothing is there, and nobody says so."""
-        self.torn = [n for n in verdict.damaged if not self._in(n, edges)]
-        """Frames of which a part is there, other than where the recording begins and ends."""
+        self.torn = [n for n in verdict.damaged if not self._in(n, [*edges, *told])]
+        """Frames of which a part is there, and nobody says so."""
 
     def _in(self, frame: int, stretches: Sequence[tuple[float, float]]) -> bool:
         return any(begin <= self._times[frame] <= end for begin, end in stretches)
