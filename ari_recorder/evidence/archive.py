@@ -128,7 +128,7 @@ def _search(top: Path, found: Collection) -> None:
 
 
 def _sort_in(folder: Path, name: str, found: Collection) -> None:
-    if name.endswith(".wav"):
+    if name.lower().endswith(".wav"):  # a player takes .WAV just as well
         found.waves.add(folder / name)
     for suffix in OWN:
         if name.endswith(suffix) and name != suffix:

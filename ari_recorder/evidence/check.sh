@@ -67,14 +67,14 @@ done'
 search() {
     : > "$work/odd"
     ODD=$work/odd find "$1" ! -type d \( -name '*.sig' -o -name '*.sha256' -o -name '*_info.txt' -o \
-        -name '*.wav' \) -exec sh -c "$one_a_line" sh {} + > "$work/found" 2> /dev/null ||
+        -name '*.[Ww][Aa][Vv]' \) -exec sh -c "$one_a_line" sh {} + > "$work/found" 2> /dev/null ||
         finding "$1" 'cannot be searched completely.'
     while IFS= read -r path; do
         finding "$path" 'has a control character in its name: no recorder gives such a name.'
     done < "$work/odd"
     sed -n -e 's/_info\.txt$//p' -e t -e 's/\.sha256$//p' -e t -e 's/\.sig$//p' "$work/found" |
         sed '/\/$/d' >> "$work/bases"
-    grep '\.wav$' "$work/found" >> "$work/waves"
+    grep '\.[Ww][Aa][Vv]$' "$work/found" >> "$work/waves"
 }
 
 single() {

@@ -40,6 +40,7 @@ def test_a_folder_full_of_traps(archive: Archive) -> None:
     (trap / "$(touch hacked).sha256").write_bytes(b"")
     (trap / "ari-recorder-0000000000000000.crt").symlink_to("/dev/zero")
     (trap / "zero.sig").symlink_to("/dev/zero")
+    (trap / "SLIPPED-IN.WAV").write_bytes(b"RIFF")
     Path(os.fsdecode(os.fsencode(trap) + b"/\xff\xfe.sig")).write_bytes(b"\0" * 100)
     report = verify([archive.root])
     for name in (
@@ -49,6 +50,7 @@ def test_a_folder_full_of_traps(archive: Archive) -> None:
         "-rf.",
         "$(touch hacked).",
         "zero.sig",
+        "SLIPPED-IN.WAV",
         "\\udcff",
     ):
         assert name in told(report), name
@@ -58,6 +60,7 @@ def test_a_folder_full_of_traps(archive: Archive) -> None:
         ["dash", SCRIPT, archive.root], cwd=trap, check=False, capture_output=True, timeout=60
     )
     assert done.returncode == 1
+    assert b"SLIPPED-IN.WAV" in done.stdout
     assert done.stderr == b""
     assert b"6 intact" in done.stdout
     assert not (trap / "hacked").exists()
