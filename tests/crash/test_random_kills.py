@@ -23,6 +23,9 @@ from .calls import ANNOUNCED, Spoken, Traffic, all_of
 KILLS = 30
 LINES = 5
 """Calls at a time."""
+LOST_TO_HOLD = 5
+"""Frames that are on their way when Asterisk begins or ends the music: the other party does not hear them
+either, whoever records [measured: 2 and 3, in one segment that no kill touched]."""
 NUMBERS = ("+49301001001", "+49301001001", "+49301002001", "+49301002031")
 """Straight to the phone; through the gate; through the gate with an announcement."""
 
@@ -43,7 +46,7 @@ async def test_thirty_random_kills_lose_nothing(pbx22: Pbx, tmp_path: Path) -> N
         await all_of(lines)
         results = await traffic.settled()
         for call in traffic.calls:
-            traffic.judge(call, results)
+            traffic.judge(call, results, missing=LOST_TO_HOLD if "hold" in call.moments else 0)
     spoken(f"{KILLS} kills, {len(results)} calls; recordings in the spool at the kills: {dict(met)}")
     assert len(results) >= LINES
 
