@@ -215,14 +215,10 @@ class Scene:
         found: Result = await self.until(f"the recording of {call!r}", there)
         return found
 
-    def results(self) -> list[Result]:
+    def results(self, archive: Path | None = None) -> list[Result]:
         """Every recording whose last file, the signature, has arrived."""
-        return [
-            Result(
-                json.loads(path.with_suffix(".json").read_text(encoding="utf-8")), path.with_suffix(".json")
-            )
-            for path in sorted(self.archive.rglob("*.sig"))
-        ]
+        files = (path.with_suffix(".json") for path in sorted((archive or self.archive).rglob("*.sig")))
+        return [Result(json.loads(file.read_text(encoding="utf-8")), file) for file in files]
 
     def refusals(self) -> list[dict[str, Any]]:
         """The log of calls that were not recorded."""
