@@ -23,9 +23,6 @@ from .calls import ANNOUNCED, Spoken, Traffic, all_of
 KILLS = 30
 LINES = 5
 """Calls at a time."""
-LOST_TO_HOLD = 5
-"""Frames that are on their way when Asterisk begins or ends the music: the other party does not hear them
-either, whoever records [measured: 2 and 3, in one segment that no kill touched]."""
 NUMBERS = ("+49301001001", "+49301001001", "+49301002001", "+49301002031")
 """Straight to the phone; through the gate; through the gate with an announcement."""
 
@@ -46,7 +43,7 @@ async def test_thirty_random_kills_lose_nothing(pbx22: Pbx, tmp_path: Path) -> N
         await all_of(lines)
         results = await traffic.settled()
         for call in traffic.calls:
-            traffic.judge(call, results, missing=LOST_TO_HOLD if "hold" in call.moments else 0)
+            traffic.judge(call, results)
     spoken(f"{KILLS} kills, {len(results)} calls; recordings in the spool at the kills: {dict(met)}")
     assert len(results) >= LINES
 
@@ -55,7 +52,7 @@ async def _killed(stage: Scene, chance: random.Random) -> Counter[str]:
     """Kill and start at once, again and again; how many recordings were in which state when it died."""
     met: Counter[str] = Counter()
     for _ in range(KILLS):
-        await asyncio.sleep(chance.uniform(0, 3.5))  # the random moment: it is what is tested
+        await asyncio.sleep(chance.uniform(0, 3.0))  # the random moment: it is what is tested
         stage.recorder.kill()
         met.update(stage.recorder.states() or ["none"])
         await asyncio.to_thread(stage.recorder.start, connected=False)
