@@ -86,6 +86,8 @@ class Switchboard:
         self._decided: dict[str, CallFacts] = {}
         self._finished: set[str] = set()
         """Living channels whose recording is over (refused or failed): not to be begun again."""
+        self._excepted: set[str] = set()
+        """Living channels of which the log says already that an exception list holds them."""
 
     def handle(self, event: ev.Event) -> list[Order]:
         """Whatever the PBX, a timer or a command's result says."""
@@ -198,9 +200,9 @@ class Switchboard:
         if origin.id in self._finished:
             return []
         if not decision.record:
-            excepted = decision.reason == "exception"  # of whatever else the first decision was logged
-            refusal = Refuse(origin.id, decision.reason, decision.because)
-            return [Order(origin.id, refusal)] if excepted else []
+            # Of any other reason the first decision was logged, and one that rings many is logged once.
+            known = decision.reason != "exception" or origin.id in self._excepted
+            return [] if known else [Order(origin.id, self._refusal(origin.id, decision))]
         self._decided[origin.id] = facts
         session = self._open(origin, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())
@@ -252,9 +254,14 @@ class Switchboard:
         self._decided[channel.id] = facts
         decision = self.judge.decide(facts)
         if not decision.record:
-            return [Order(channel.id, Refuse(channel.id, decision.reason, decision.because))]
+            return [Order(channel.id, self._refusal(channel.id, decision))]
         session = self._open(channel, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())
+
+    def _refusal(self, channel: str, decision: Decision) -> Refuse:
+        if decision.reason == "exception":
+            self._excepted.add(channel)
+        return Refuse(channel, decision.reason, decision.because)
 
     def _open(self, channel: ev.Channel, facts: CallFacts, chosen: Chosen) -> Session:
         recording = Recording(
@@ -309,7 +316,7 @@ class Switchboard:
         decision = self.judge.decide(facts)
         if not decision.record:
             refused = self._refused_at_gate(at, session, decision.reason)
-            log = Refuse(channel.id, decision.reason, decision.because)
+            log = self._refusal(channel.id, decision)
             go = LetGo(channel.id, result_variables("refused", None))
             return [*refused, *(Order(channel.id, c) for c in (log, go) if not (logged and c is log))]
         chosen = self.judge.chosen(decision, facts)
@@ -348,6 +355,7 @@ class Switchboard:
         self._wishes.pop(channel, None)
         self._decided.pop(channel, None)
         self._finished.discard(channel)
+        self._excepted.discard(channel)
         self.lines.forget(channel)
 
 

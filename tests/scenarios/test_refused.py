@@ -179,3 +179,22 @@ def test_an_exception_that_shows_once_the_user_is_known_is_logged() -> None:
     caller = pbx.inbound()
     pbx.dial(caller, user())
     assert [refusal.reason for refusal in pbx.refusals] == ["no-setting", "exception"]
+
+
+@dataclass
+class Excepted(Rules):
+    """An exception list holds the caller, whoever is rung."""
+
+    def decide(self, facts: CallFacts) -> Decision:
+        self.asked.append(facts)
+        return Decision(False, "exception", "exception", "r1")
+
+
+@pytest.mark.parametrize(("rules", "reasons"), [
+    (ForOneUser, ["no-setting", "exception"]), (Excepted, ["exception"])])  # fmt: skip
+def test_an_exception_is_logged_once_however_many_phones_ring(rules: type[Rules], reasons: list[str]) -> None:
+    pbx = SimulatedPbx(rules())
+    caller = pbx.inbound()
+    for number in (1, 2):
+        pbx.dial(caller, replace(user(), id=f"user-{number}"))
+    assert [refusal.reason for refusal in pbx.refusals] == reasons
