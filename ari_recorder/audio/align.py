@@ -260,7 +260,8 @@ class _Timeline:
         self.exact = False
         source = format_of(segment)
         what = "resampled" if source.rate != self.rate else "converted"
-        detail = f"segment {segment.number} ({segment.codec}): from {source} to {self.choice.format}"
+        codec = segment.codec or "before the codec was settled"
+        detail = f"segment {segment.number} ({codec}): from {source} to {self.choice.format}"
         self._note(what, min(p.at for p in pieces), detail, max(p.at + p.length for p in pieces))
 
     def _note(self, what: str, at: int, detail: str, until: int | None = None) -> None:
