@@ -139,6 +139,8 @@ class Switchboard:
                 return self._calls_us(at, channel)
             case ev.Dialled(at=at, status="", peer=peer, caller=caller) if caller is not None:
                 return self._called(at, caller, peer, event.dialstring)
+            case ev.Dialled(at=at, status="ANSWER", peer=peer, caller=caller) if caller is not None:
+                return self._answered_by(at, self.lines.origin(caller.id) or caller, peer)
             case ev.GateEntered(at=at, channel=channel, arguments=arguments):
                 return self._at_gate(at, channel, wish_of(arguments))
         return []
@@ -206,6 +208,26 @@ class Switchboard:
         self._decided[origin.id] = facts
         session = self._open(origin, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())
+
+    def _answered_by(self, at: datetime, origin: ev.Channel, peer: ev.Channel) -> list[Order]:
+        """Who answers an inbound call is known only now: an earlier setting may be for that user (R1, R6)."""
+        facts = self._decided.get(origin.id)
+        session = next(iter(self._following({origin.id})), None)
+        if facts is None or session is None or facts.direction is not Direction.INBOUND:
+            return []
+        seen = facts.user is not None or session.recording.call.answered_at is not None
+        if seen or peer.technology == "Local" or self.judge.trunk_of(peer.endpoint) is not None:
+            return []
+        facts = replace(facts, user=peer.endpoint, callee=peer.caller)
+        decision = self.judge.decide(facts)
+        if decision.revision != session.recording.setting.revision:
+            return []  # a policy read meanwhile: a running recording keeps what it was decided by
+        self._decided[origin.id] = facts
+        if decision.record:
+            chosen = self.judge.chosen(decision, facts)
+            return self._ordered(session, session.rechosen(chosen, facts.direction))
+        refused = self._ordered(session, session.refuse(at, decision.reason))
+        return [Order(origin.id, self._refusal(origin.id, decision)), *refused]
 
     def _asked(self, *channels: str) -> Wish:
         """What the dialplan asked for on one of them, also for a call that came in or was transferred."""
