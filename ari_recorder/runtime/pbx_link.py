@@ -166,8 +166,10 @@ class PbxLink:
 
     def _dispatch(self, orders: list[Order], workers: Workers) -> None:
         for order in orders:
-            if isinstance(order.command, cmd.PollRtp):
-                workers.submit(f"{order.worker}/poll", order.command)  # a slow answer must hold up nothing
+            if isinstance(order.command, cmd.PollRtp | cmd.ReadChannel):
+                # A question holds up nothing and waits for nothing: at the answer of a call each millisecond
+                # counts until its codec is known (capture/microphone.py).
+                workers.submit(f"{order.worker}/asked", order.command)
             else:
                 workers.submit(order.worker, order.command)
 

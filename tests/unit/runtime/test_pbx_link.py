@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -129,6 +129,24 @@ async def test_what_orders_of_a_lost_connection_say_is_not_told_to_new_sessions(
         answer.set()
         await stage.until(lambda: stage.connections and isinstance(stage.seen[-1], ev.ChannelChanged))
         assert not any(isinstance(event, ev.CommandFailed) for event in stage.seen)
+
+
+async def test_a_question_waits_for_no_order() -> None:
+    async with running() as stage:
+        answer = asyncio.Event()
+
+        async def slow(command: cmd.Command) -> list[ev.Event]:
+            if isinstance(command, cmd.TakeSnoop):
+                await answer.wait()
+            return []
+
+        stage.obey = slow
+        stage.told.put_nowait(ev.ChannelCreated(NOW, CALLER))
+        await stage.until(lambda: any(isinstance(c, cmd.TakeSnoop) for c in stage.ordered))
+        before = sum(isinstance(c, cmd.ReadChannel) for c in stage.ordered)
+        stage.told.put_nowait(ev.ChannelChanged(NOW, replace(CALLER, state="Up")))
+        await stage.until(lambda: sum(isinstance(c, cmd.ReadChannel) for c in stage.ordered) > before)
+        answer.set()
 
 
 async def test_a_recording_that_cannot_be_taken_up_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
