@@ -42,6 +42,9 @@ STEP_LIMIT = 3.0
 PLAYBACK_PROOF = 0.3
 """Seconds after which a playback that has not failed is taken for a sound that exists."""
 
+LIFE = 20
+"""Seconds after which Asterisk itself hangs the channel up: whoever made it may be killed at any moment."""
+
 FOLDER = "ari-recorder"
 """Below Asterisk's recording folder."""
 
@@ -77,6 +80,7 @@ class DummyCall:
             await self._wait(Connected, lambda _: True)
             stack.push_async_callback(_quietly, self._client.channels.hangup, self.channel)
             await self._call()
+            await self._clear_left_behind()
             self._stack = stack.pop_all()
         return self
 
@@ -161,12 +165,27 @@ class DummyCall:
         await self._client.channels.external_media(
             channel_id=self.channel, app=self.application, external_host=f"{host}:{port}", codec="alaw"
         )
+        await self._client.channels.set_variable(self.channel, "TIMEOUT(absolute)", str(LIFE))
         await self._wait(ChannelReady, lambda event: event.channel.id == self.channel)
         where = await self.variable("UNICASTRTP_LOCAL_ADDRESS")
         number = await self.variable("UNICASTRTP_LOCAL_PORT")
         if not where or not number or not number.isdigit():
             raise PermanentError("ari.refused", "Asterisk does not say where its RTP channel listens.")
         self._peer = (where, int(number))
+
+    async def _clear_left_behind(self) -> None:
+        """Files of dummy calls whose process was killed; the calls are hung up by `capture.reconcile`."""
+        recordings = self._client.recordings
+        for stored in await recordings.list_stored():
+            if stored.name.startswith(f"{FOLDER}/probe-") and not await self._is_live(stored.name):
+                await _quietly(recordings.delete_stored, stored.name)
+
+    async def _is_live(self, recording: str) -> bool:
+        try:
+            await self._client.recordings.get_live(recording)
+        except RecorderError:
+            return False
+        return True
 
     async def _recording_event(self, kind: type[RecordingEvent]) -> None:
         """RecordingFailed has the name too: wait for either."""

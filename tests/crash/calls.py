@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ari_recorder.evidence.verify import verify
+from ari_recorder.lab.pbx import Pbx
 from ari_recorder.targets.base import is_part
 from tests.integration.scene import Result, Scene
 from tests.phones import Call, Identity
@@ -188,6 +189,12 @@ def _legs(stage: Scene) -> Path:
 def spool_of(spool: Path) -> list[str]:
     """Everything in the spool but its lock, hidden things included."""
     return sorted(path.name for path in spool.iterdir() if path.name != "lock")
+
+
+def channels_of(pbx: Pbx) -> list[str]:
+    """The ids of all channels there are."""
+    lines = pbx.cli("core show channels concise").splitlines()
+    return [line.rpartition("!")[2] for line in lines if "!" in line]
 
 
 def refusal_lines(folder: Path) -> list[dict[str, Any]]:

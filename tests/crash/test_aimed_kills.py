@@ -7,11 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from ari_recorder.asterisk.dummy_call import LIFE
 from ari_recorder.lab.pbx import Pbx
 from tests.integration.scene import Result, Scene, moment, policy, scene
 from tests.phones.judge import judge
 
-from .calls import ANNOUNCED, QUEUE, Spoken, Traffic, all_of, assert_archive, refusal_lines, until
+from .calls import (
+    ANNOUNCED,
+    QUEUE,
+    Spoken,
+    Traffic,
+    all_of,
+    assert_archive,
+    channels_of,
+    refusal_lines,
+    until,
+)
 
 FIRST_FRAME = 0.03
 """Seconds between RecordingStarted and the end of the first frame in the file (ASTERISK.md: 0 to 20 ms)."""
@@ -225,3 +236,15 @@ async def test_a_call_that_began_while_the_recorder_was_away_is_recorded_from_th
         (result,) = await traffic.settled()
         assert_lost_only_before_the_last_segment(call, result)
         assert not refusal_lines(stage.recorder.folder)
+
+
+async def test_what_a_killed_probe_leaves_behind_ends_by_itself(pbx22: Pbx, tmp_path: Path) -> None:
+    """After each connection a dummy call shows whether Asterisk has Debian's defect."""
+    async with scene(pbx22, tmp_path, policy()) as stage:
+        await until("the probe", lambda: len(_probes(pbx22)) == 2)
+        stage.recorder.kill()
+        await until("its end", lambda: not _probes(pbx22), limit=LIFE + 10)
+
+
+def _probes(pbx: Pbx) -> list[str]:
+    return [channel for channel in channels_of(pbx) if channel.startswith("probe-")]

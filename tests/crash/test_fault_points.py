@@ -21,7 +21,7 @@ from .calls import PATIENCE, Spoken, Traffic, all_of
 TIMES = {
     # Which passing of a point is deadly; 1 where not said. A call of one segment is journalled some eight
     # times before its delivery, copies two legs, writes four files and renames five.
-    "write.begin": (1, 2, 3, 4, 5, 6),
+    "write.begin": (1, 2, 3, 4, 6),
     "write.synced": (1, 3),
     "write.renamed": (1, 3),
     "order.snoop": (1, 2),
@@ -86,12 +86,10 @@ async def _feed(traffic: Traffic, point: str, calls: list[asyncio.Task[None]]) -
     """Give a life something to do until it dies: what is left in the spool, else a call, and another one."""
     recorder = traffic.stage.recorder
     number = SPECIAL if point.partition(":")[0] in ANNOUNCING else PLAIN
-    fresh = point in CAPTURE
     while recorder.running:
-        idle = not recorder.states() and all(call.done() for call in calls)
-        if recorder.connected and (idle or fresh):
+        idle = point in CAPTURE or not recorder.states()
+        if recorder.connected and idle and all(call.done() for call in calls):
             calls.append(asyncio.create_task(_call(traffic, number, point)))
-            fresh = False
         await asyncio.sleep(0.02)
 
 
