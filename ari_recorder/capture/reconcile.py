@@ -7,6 +7,7 @@ remembers are hung up, and calls that began meanwhile are decided now, with the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from functools import partial
 from typing import TypeAlias
 
@@ -17,6 +18,8 @@ from .commands import DropChannel
 from .pair import recording_in
 from .session import Session
 from .switchboard import Order, Switchboard
+
+PROBE_LIFE = timedelta(seconds=60)
 
 Work: TypeAlias = Callable[[], list[Order]]
 
@@ -54,8 +57,16 @@ def _resumed(board: Switchboard, recording: Recording, snapshot: ev.Snapshot) ->
     return board.resumed(session, session.resume(snapshot))
 
 
+def _is_stale_probe(channel: ev.Channel, snapshot: ev.Snapshot) -> bool:
+    """A dummy call (`asterisk/dummy_call.py`) whose process was killed: a living one takes seconds."""
+    probe = channel.id.startswith("probe-") and channel.technology in ("UnicastRTP", "Snoop")
+    return probe and channel.created_at is not None and snapshot.at - channel.created_at > PROBE_LIFE
+
+
 def _unknown(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> list[Order]:
     owner = recording_in(channel.id)
+    if _is_stale_probe(channel, snapshot):
+        return [Order(channel.id, DropChannel(channel.id))]
     if channel.technology == "Snoop":
         session = board.sessions.get(owner or "")
         owned = session is not None and session.microphone.owns(channel.id)

@@ -100,8 +100,8 @@ def test_a_server_killed_in_mid_upload_gets_it_once_and_whole(
     assert not [name for name in finished(sftp_server.folder) if name.endswith(".wav")]
     recorder.wait_for("the torn delivery", lambda: delivery(recorder)["error_code"], limit=30)
     waiting = delivery(recorder)
+    assert waiting["error_code"] in ("target.torn", "target.unreachable"), waiting
     assert waiting["state"] == "waiting"
-    assert waiting["error_code"] in ("target.torn", "target.unreachable")
     assert "vault" in waiting["error"]
     sftp_server.start()
     recorder.wait_delivered(1, limit=60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from ari_recorder.capture import commands as cmd
@@ -624,3 +626,14 @@ def test_an_announcement_after_the_pbx_answered_is_in_time() -> None:
     pbx.playback_ends()
     pbx.hang_up(caller)
     assert the_only(pbx).state is State.CAPTURED
+
+
+@pytest.mark.parametrize(("age", "hung_up"), [(5, False), (120, True)])
+def test_a_dummy_call_whose_process_was_killed_is_hung_up(age: int, hung_up: bool) -> None:
+    pbx = SimulatedPbx()
+    begun = pbx.now - timedelta(seconds=age)
+    probe = ev.Channel("probe-1", "UnicastRTP/127.0.0.1:4000-0x1", "Up", created_at=begun)
+    pbx.carry_out(reconcile(pbx.board, [], ev.Snapshot(pbx.now, (probe,), {}, frozenset())))
+    assert [c for c in pbx.script if isinstance(c, cmd.DropChannel)] == (
+        [cmd.DropChannel("probe-1")] * hung_up
+    )
