@@ -252,7 +252,14 @@ class SftpTarget:
                 f"The server was silent for over {self._settings.timeout:g} s {where}.",
                 remedy="Check the network, and the load of the server.",
             )
-        if not session.alive or not isinstance(error, OSError) or isinstance(error, ConnectionError):
+        # What paramiko says of a channel that the server closed while its connection still stands.
+        closed = str(error) == "Socket is closed"
+        if (
+            not session.alive
+            or closed
+            or not isinstance(error, OSError)
+            or isinstance(error, ConnectionError)
+        ):
             return TransientError("target.torn", f"The connection broke during work on {path} {where}.")
         if isinstance(error, FileNotFoundError):
             return TransientError("target.torn", f"{path} was taken away {where} while it was at work on.")

@@ -173,7 +173,9 @@ class Login:
         except (paramiko.SSHException, OSError, EOFError) as error:
             active = connection.alive
             connection.close()
-            if isinstance(error, paramiko.AuthenticationException) and active and "timeout" not in str(error):
+            # paramiko calls a login that the server's end cut short a failed one, too.
+            cut = any(word in str(error) for word in ("timeout", "EOF", "shut down"))
+            if isinstance(error, paramiko.AuthenticationException) and active and not cut:
                 raise self._refused() from error
             raise self._unreachable(f"it broke off the login ({_why(error)})") from error
 
