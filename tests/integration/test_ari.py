@@ -333,7 +333,7 @@ async def test_the_probe_tells_affected_builds_from_healthy_ones(
     async with client_of(pbx) as client, listening(client) as ears:
         began = loop.time()
         verdict = await probe(client)
-        assert loop.time() - began < 5
+        assert loop.time() - began < 30, "a probe must not hang"
         assert verdict.affected is affected, verdict.detail
         assert await client.channels.list() == []
         assert not [each for each in await client.recordings.list_stored() if "probe" in each.name]
