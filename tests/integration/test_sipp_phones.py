@@ -63,9 +63,11 @@ def test_both_play_their_speech_into_the_call(demo: Demo, pbx22: Pbx) -> None:
     heard, said = sorted(set(pbx22.monitor_folder.iterdir()) - before)
     for path, played in ((heard, demo.theirs), (said, demo.ours)):
         recording = path.read_bytes()
-        (run,) = find_payload(recording, played * 3)
-        assert run.length >= 3.5 * 8000
-        assert_bit_exact(recording, (played * 3)[run.sent : run.sent + run.length])
+        # Several runs where a busy machine let a packet come late; every one is what was played.
+        runs = find_payload(recording, played * 3)
+        assert sum(run.length for run in runs) >= 3.5 * 8000
+        for run in runs:
+            assert_bit_exact(recording, (played * 3)[run.sent : run.sent + run.length])
 
 
 def test_the_callee_hangs_up_too(demo: Demo) -> None:
