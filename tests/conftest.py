@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from ari_recorder.lab.engine import Engine
 from ari_recorder.lab.pbx import Pbx, sweep
@@ -24,6 +25,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and _SERVERS.intersection(item.fixturenames):
             item.add_marker(pytest.mark.engine)
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+SECOND_TRIES = 5
+"""A call in real time on a shared machine may fail by the machine; more than so many calls do not."""
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """What needed a second try is shown with the first try's failure, never only counted."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"first try of {report.nodeid}", sep="-")
+        terminalreporter.write_line(report.longreprtext)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not isinstance(reporter, TerminalReporter):
+        return
+    if (again := len(reporter.stats.get("rerun", []))) > SECOND_TRIES:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.write_line(f"{again} tests needed a second try; at most {SECOND_TRIES} may", red=True)
 
 
 @pytest.fixture(scope="session")

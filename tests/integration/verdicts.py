@@ -90,7 +90,7 @@ def assert_said(
     repeated = (verdict.doubled or verdict.backwards) and not twice
     if not verdict.runs or repeated or known.silent or known.torn:
         raise AssertionError(known.told())
-    return assert_placed(result, side, verdict, said, heard)
+    return assert_placed(result, side, verdict, said, heard, repeated_ms=TICK * 1000 if twice else 0.0)
 
 
 def assert_heard(
@@ -130,15 +130,22 @@ def channel_of(result: Result, side: Side) -> bytes:
 
 
 def assert_placed(
-    result: Result, side: Side, verdict: Verdict, said: Call, heard: Call | None = None
+    result: Result,
+    side: Side,
+    verdict: Verdict,
+    said: Call,
+    heard: Call | None = None,
+    *,
+    repeated_ms: float = 0.0,
 ) -> Placed:
     """Every frame stands where the wall clock says, within a tick and the delays of its packets.
 
-    On a machine that is not calm, only within what a snoop's queue can hold.
+    On a machine that is not calm, only within what a snoop's queue can hold. `repeated_ms`: what Asterisk
+    itself played twice before the frames, which therefore stand that much later.
     """
     found = [place.error_ms for place in placements(verdict.runs, said.sent_at, result.begins_at)]
     placed = Placed(found[0], min(found), max(found), disturbance_ms(said, heard))
-    bound = TICK * 1000 + ROUNDING_MS + placed.disturbed
+    bound = TICK * 1000 + ROUNDING_MS + placed.disturbed + repeated_ms
     if placed.disturbed > CALM_MS or os.getloadavg()[0] > (os.cpu_count() or 1):
         bound += QUEUE_MS  # threads of Asterisk that had no turn are late, and nobody tells by how much
     assert -bound - missed_ticks_ms(result, side) <= placed.earliest, f"too early: {placed}"
