@@ -33,6 +33,7 @@ from ..spool.folders import RecordingFolder, Spool
 from ..targets.register import make_target
 from . import heap, presence
 from .completion import Completion
+from .conditions import Conditions
 from .foundations import CERTIFICATES, Foundations
 from .journal import Journal
 from .judge import PolicyJudge
@@ -87,6 +88,7 @@ class Service:
     def __init__(self, base: Foundations) -> None:
         self._base = base
         machine = base.machine
+        self.conditions = Conditions()
         self._judge = PolicyJudge(base.policy)
         self._journal = Journal(base.spool)
         recordings = {name: pbx.recordings for name, pbx in machine.pbx.items()}
