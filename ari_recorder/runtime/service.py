@@ -41,6 +41,7 @@ from .pbx_link import Ears, PbxLink, unfinished
 from .presence import PbxPresence, Presence
 from .prompts import install
 from .refusals import Refusals
+from .requests import Handler, Requests
 from .translator import drops_frames
 
 APPLICATION = "ari-recorder"
@@ -89,6 +90,8 @@ class Service:
         self._base = base
         machine = base.machine
         self.conditions = Conditions()
+        self.answers: dict[str, Handler] = {}
+        """Who answers which kind of request (`runtime/requests.py`)."""
         self._judge = PolicyJudge(base.policy)
         self._journal = Journal(base.spool)
         recordings = {name: pbx.recordings for name, pbx in machine.pbx.items()}
@@ -124,6 +127,9 @@ class Service:
                 tasks.create_task(self._deliver(), name="delivery"),
                 tasks.create_task(self._beat(), name="presence"),
                 tasks.create_task(self._reload_when_asked(), name="policy"),
+                tasks.create_task(
+                    Requests(self._base.machine.recorder.state, self.answers).run(), name="requests"
+                ),
             ]
             for name, pbx in self._base.machine.pbx.items():
                 eternal.append(tasks.create_task(self._serve(name, pbx, waiting), name=f"pbx-{name}"))

@@ -1,0 +1,106 @@
+"""What a command asks of the running recorder, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from ari_recorder.model import document
+from ari_recorder.model.errors import PermanentError
+from ari_recorder.runtime import requests
+from ari_recorder.runtime.requests import Answer, Handler, Outcome, Request, Requests, Tell
+
+
+@asynccontextmanager
+async def answering(state: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[None]:
+    task = asyncio.create_task(Requests(state, handlers).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def last_word(state: Path, request: Request) -> Answer:
+    async with asyncio.timeout(10):
+        while (word := requests.answer(state, request)) is None or word.outcome is Outcome.WORKING:
+            await asyncio.sleep(0.01)
+    return word
+
+
+async def shout(request: Request, tell: Tell) -> Answer:
+    await tell(Answer(Outcome.WORKING, done=1, total=2))
+    return Answer(Outcome.DONE, " ".join(request.words).upper())
+
+
+async def test_a_request_is_answered_once_and_cleared(tmp_path: Path) -> None:
+    request = requests.ask(tmp_path, "shout", "so", "be", "it")
+    assert requests.answer(tmp_path, request) is None
+    async with answering(tmp_path, {"shout": shout}):
+        assert (await last_word(tmp_path, request)).sentence == "SO BE IT"
+    assert [p.name for p in (tmp_path / "requests").iterdir()] == [f"{request.id}.answer.json"]
+    requests.forget(tmp_path, request)
+    assert not list((tmp_path / "requests").iterdir())
+
+
+async def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
+    async def refuse(request: Request, tell: Tell) -> Answer:
+        raise PermanentError("spool.unusable", "No.", remedy="Mount it.")
+
+    async def break_down(request: Request, tell: Tell) -> Answer:
+        raise KeyError("oops")
+
+    asked = [requests.ask(tmp_path, kind) for kind in ("refuse", "break", "unheard-of")]
+    async with answering(tmp_path, {"refuse": refuse, "break": break_down}):
+        refused, broken, unknown = [await last_word(tmp_path, request) for request in asked]
+    assert (refused.outcome, refused.code, refused.remedy) == (Outcome.REFUSED, "spool.unusable", "Mount it.")
+    assert broken.outcome is Outcome.REFUSED
+    assert "oops" in broken.sentence
+    assert unknown.outcome is Outcome.REFUSED
+
+
+async def test_an_interrupted_request_is_begun_again(tmp_path: Path) -> None:
+    request = requests.ask(tmp_path, "slow")
+    begun = asyncio.Event()
+
+    async def forever(request: Request, tell: Tell) -> Answer:
+        await tell(Answer(Outcome.WORKING, done=1, total=9))
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with answering(tmp_path, {"slow": forever}):
+        await asyncio.wait_for(begun.wait(), 10)
+    assert (word := requests.answer(tmp_path, request)) is not None
+    assert word.outcome is Outcome.WORKING
+    async with answering(tmp_path, {"slow": shout}):
+        assert (await last_word(tmp_path, request)).outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"id": 1}', "[" * 100_000, "\x00\xff"], ids=lambda text: text[:8]
+)
+async def test_rubbish_in_the_folder_holds_up_nobody(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "requests"
+    folder.mkdir()
+    (folder / "a.request.json").write_bytes(text.encode("latin-1"))
+    (folder / "b.answer.json").write_bytes(text.encode("latin-1"))
+    (folder / "c.request.json").mkdir()
+    request = requests.ask(tmp_path, "shout", "hey")
+    async with answering(tmp_path, {"shout": shout}):
+        assert (await last_word(tmp_path, request)).sentence == "HEY"
+
+
+async def test_a_request_cannot_name_another_file(tmp_path: Path) -> None:
+    request = requests.ask(tmp_path, "shout", "hey")
+    evil = Request("../../evil", "shout", ("x",), request.asked_at)
+    (tmp_path / "requests" / "evil.request.json").write_text(document.dump(evil))
+    async with answering(tmp_path, {"shout": shout}):
+        await last_word(tmp_path, request)
+    assert not list(tmp_path.parent.glob("evil*"))
+    assert (tmp_path / "requests" / "evil.request.json").exists()
