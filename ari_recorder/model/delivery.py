@@ -24,6 +24,8 @@ class Receipt:
     confirmed_at: datetime
     how: str
     """How the content was confirmed: `read-back`, `server-hash`, `size`."""
+    link: str | None = None
+    """Address at which people find the file's folder, where the target has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,11 @@ CODES: dict[str, tuple[Blame, str]] = {
     "spool.in-use": (Blame.US, "Another recorder works in this spool folder."),
     "spool.damaged": (Blame.US, "The journal of a recording cannot be read."),
     "spool.full": (Blame.US, "No space is left for the spool."),
+    "target.incomplete": (
+        Blame.CONFIGURATION,
+        "A target's settings still lack something; recordings for it wait.",
+    ),
+    "target.disabled": (Blame.CONFIGURATION, "A target is switched off; recordings for it wait."),
     "target.unreachable": (Blame.TARGET, "A target does not answer."),
     "target.login": (Blame.CONFIGURATION, "A target refused user, password or key."),
     "target.host-key": (Blame.CONFIGURATION, "The target's host key is unknown or has changed."),
@@ -62,6 +67,10 @@ CODES: dict[str, tuple[Blame, str]] = {
     "target.conflict": (Blame.TARGET, "A different file already stands under the final name."),
     "target.mismatch": (Blame.TARGET, "What was read back is not what was sent."),
     "target.missing": (Blame.TARGET, "A file, or the folder that holds everything, is not there."),
+    "target.busy": (Blame.TARGET, "A target asks to be left alone for a while (throttling)."),
+    "target.locked": (Blame.TARGET, "Somebody or something holds a file or folder of a target locked."),
+    "target.label": (Blame.TARGET, "A file is delivered, but its retention label could not be set."),
+    "target.expiring": (Blame.CONFIGURATION, "The login at a target will expire soon."),
     "target.fault": (Blame.US, "A delivery failed for a reason that the recorder does not know."),
     "lab.missing": (Blame.CONFIGURATION, "Something that the demo or the tests need is missing."),
     "lab.failed": (
@@ -97,9 +106,18 @@ class RecorderError(Exception):
 
 
 class TransientError(RecorderError):
-    """May well work later: the same step is tried again."""
+    """May well work later: the same step is tried again.
+
+    `retry_after`: seconds before which the other side does not want to be asked again, when it said so.
+    """
 
     exit_status = 4
+
+    def __init__(
+        self, code: str, sentence: str, *, remedy: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(code, sentence, remedy=remedy)
+        self.retry_after = retry_after
 
 
 class PermanentError(RecorderError):

@@ -12,10 +12,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..model.delivery import DeliveryState
-from ..model.errors import IntegrityError, PermanentError, RecorderError
+from ..model.errors import IntegrityError, PermanentError, RecorderError, TransientError
 
 WHOLE_TARGET = frozenset(
-    {"target.unreachable", "target.login", "target.host-key", "target.full", "target.missing"}
+    {
+        "target.incomplete",
+        "target.disabled",
+        "target.unreachable",
+        "target.login",
+        "target.host-key",
+        "target.full",
+        "target.missing",
+        "target.busy",
+    }
 )
 """Codes that would meet any other recording at the same target just as well."""
 
@@ -59,6 +68,8 @@ def decide(
     blocked = _needs_a_person(error, attempts, pauses)
     count = target_failures if whole_target else attempts
     pause = _pause(pauses.first_blocked if blocked else pauses.first, count, random(), pauses)
+    if isinstance(error, TransientError) and error.retry_after is not None:
+        pause = max(pause, error.retry_after)
     return Verdict(
         state=DeliveryState.BLOCKED if blocked else DeliveryState.WAITING,
         next_try_at=now + timedelta(seconds=pause),

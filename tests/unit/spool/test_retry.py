@@ -86,6 +86,13 @@ def test_no_pause_is_nothing_or_for_ever(attempts: int, chance: float, error: Re
     assert 4 <= seconds <= 3600
 
 
+@pytest.mark.parametrize(("asked", "pause_"), [(None, 5), (0.0, 5), (3.0, 5), (120.0, 120), (7200.0, 7200)])
+def test_nobody_asks_before_the_time_that_the_target_named(asked: float | None, pause_: float) -> None:
+    error = TransientError("target.busy", "It asks to be left alone.", retry_after=asked)
+    assert pause(error) == pause_
+    assert verdict(error).whole_target
+
+
 def test_jitter_keeps_them_apart() -> None:
     assert pause(TORN, 3, chance=0.0, pauses=Pauses()) == 16
     assert pause(TORN, 3, chance=1.0, pauses=Pauses()) == 24
