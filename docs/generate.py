@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from typer import Typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from ari_recorder.cli.app import app
@@ -66,6 +67,9 @@ ROOMS = {
     "evidence": "Evidence",
     "spool": "Spool",
     "target": "Targets",
+    "recorder": "The recorder itself",
+    "alert": "Alerts",
+    "monitoring": "Metrics and health",
     "lab": "Demo and tests",
 }
 
@@ -87,8 +91,18 @@ With `--json` a command writes one JSON document to standard output, also for an
 """
     exits = [f"| {code.value} | {EXITS[code]} |" for code in Exit]
     table = "\n".join(["## Exit codes", "", "| code | meaning |", "|---|---|", *exits])
-    commands = (_command(i.name, i.callback) for i in app.registered_commands if i.name and i.callback)
+    commands = _commands(app)
     return "\n".join([head, *commands, table]) + "\n"
+
+
+def _commands(group: Typer, prefix: str = "") -> Iterator[str]:
+    """A group's own commands, then those of the groups in it."""
+    for one in group.registered_commands:
+        if one.name and one.callback:
+            yield _command(f"{prefix}{one.name}", one.callback)
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            yield from _commands(inner.typer_instance, f"{prefix}{inner.name} ")
 
 
 def _command(name: str, function: Callable[..., Any]) -> str:

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
+from .alerts import AlertSettings
+from .monitoring import MonitoringSettings
 from .problems import ConfigFileError, Problem
 from .table import ResolvedPath, Table, Word, secret_of
 from .toml import Document, build, parse, read
@@ -126,6 +128,10 @@ class Machine(Table):
     """The Asterisk servers, each as `[pbx.NAME]`."""
     seal: SealSettings = SealSettings.model_construct()
     """Key and certificate."""
+    alerts: AlertSettings = AlertSettings()
+    """Who is told when something is wrong."""
+    monitoring: MonitoringSettings | None = None
+    """Metrics and health over HTTP."""
 
     @model_validator(mode="before")
     @classmethod
