@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import check, demo, explain, init, run, status, verify
+from . import check, demo, explain, init, run, status, target, verify
 
 EPILOG = (
     "Exit codes: 0 done · 1 something was found wrong · 2 wrong usage · 3 configuration · "
@@ -46,6 +46,7 @@ app.command("run")(run.run)
 app.command("explain")(explain.explain)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
+app.add_typer(target.app, name="target")
 app.command("demo")(demo.demo)
 
 

@@ -77,8 +77,8 @@ def own_archive(machine: Machine, target: Target) -> Path | None:
 
     Any other folder must be there already, for it may be a mounted one that is not mounted now.
     """
-    own = isinstance(target, LocalTarget) and target.folder.is_relative_to(machine.recorder.state)
-    return Path(target.folder) if own else None
+    folder = target.folder if isinstance(target, LocalTarget) and target.enabled else None
+    return folder if folder is not None and folder.is_relative_to(machine.recorder.state) else None
 
 
 def _make_own_archives(machine: Machine, policy: Policy) -> None:

@@ -57,7 +57,7 @@ class LocalTarget:
     def __init__(self, settings: config.LocalTarget) -> None:
         self.name: str = settings.name
         self.path_template: str = settings.path
-        self._root = Path(settings.folder)
+        self._root = Path(settings.folder or "")
 
     def prepare(self) -> None:
         with self._classified(PurePosixPath(".")):

@@ -10,12 +10,18 @@ from collections.abc import Iterable
 
 from ..config import targets as config
 from .base import Target
+from .incomplete import IncompleteTarget, usable
 from .local import LocalTarget
 from .sftp import SftpTarget
 
 
 def make_target(settings: config.Target) -> Target:
-    """The target that these settings describe. Connects nowhere yet."""
+    """The target that these settings describe, `IncompleteTarget` where they lack something.
+
+    Connects nowhere yet.
+    """
+    if not usable(settings):
+        return IncompleteTarget(settings)
     match settings:
         case config.LocalTarget():
             return LocalTarget(settings)

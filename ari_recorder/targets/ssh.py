@@ -97,9 +97,11 @@ class Connection:
 class Login:
     """How to get a connection to one server. Remembers which kind of host key turned out the trusted one."""
 
-    def __init__(self, settings: config.SftpTarget) -> None:
+    def __init__(self, settings: config.SshServer) -> None:
         self._settings = settings
-        self._where = f"{settings.host}:{settings.port}"
+        self._host = settings.host or ""
+        self._user = settings.user or ""
+        self._where = settings.where
         self._kind: str | None = None
 
     def connect(self) -> Connection:
@@ -125,14 +127,14 @@ class Login:
     def _trusted(self) -> hostkeys.Trusted:
         settings = self._settings
         if settings.known_hosts is not None:
-            return hostkeys.from_file(settings.known_hosts, settings.host, settings.port)
+            return hostkeys.from_file(settings.known_hosts, self._host, settings.port)
         return hostkeys.Trusted(pinned=settings.fingerprint)
 
     def _greet(self, kind: str) -> tuple[Connection | None, paramiko.PKey | None]:
         """A connection on which the server has shown its key of that kind; None when it has no such key."""
         settings = self._settings
         try:
-            wire = socket.create_connection((settings.host, settings.port), timeout=settings.timeout)
+            wire = socket.create_connection((self._host, settings.port), timeout=settings.timeout)
         except OSError as error:
             raise self._unreachable(_why(error)) from error
         transport = paramiko.Transport(wire)
@@ -161,9 +163,9 @@ class Login:
         try:
             with connection.watchdog.armed():
                 if settings.key_file is not None:
-                    more = transport.auth_publickey(settings.user, self._key())
+                    more = transport.auth_publickey(self._user, self._key())
                 else:
-                    more = transport.auth_password(settings.user, settings.read_password() or "")
+                    more = transport.auth_password(self._user, settings.read_password() or "")
             if more:
                 raise self._refused(f"It wants a further step ({', '.join(more)}).")
             transport.set_keepalive(KEEPALIVE)
@@ -206,7 +208,7 @@ class Login:
         means = f"the key {settings.key_file}" if settings.key_file else "the password"
         return ConfigError(
             "target.login",
-            f'The SSH server {self._where} refused user "{settings.user}" with {means}. {detail}'.rstrip(),
+            f'The SSH server {self._where} refused user "{self._user}" with {means}. {detail}'.rstrip(),
             remedy="Check user and key or password, and the server's log.",
         )
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from .common import AnyTarget
 from .local import LocalTarget
 from .sftp import SftpTarget
+from .ssh import SshServer
 from .template import TEMPLATE, TEMPLATE_WORDS, PathTemplate
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "LocalTarget",
     "PathTemplate",
     "SftpTarget",
+    "SshServer",
     "Target",
 ]
 

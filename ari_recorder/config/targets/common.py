@@ -18,6 +18,21 @@ class AnyTarget(Table):
     """How settings and messages call the target."""
     path: PathTemplate = "$Y/$M/$D"
     """Sub-folder for each recording, made when it is missing."""
+    enabled: Annotated[bool, Field(strict=True)] = True
+    """`false` switches the target off: it is never used, and recordings for it wait in the spool."""
+
+    def missing(self) -> tuple[str, ...]:
+        """Which keys are still to be given before the target can be used; empty when it is complete.
+
+        A target that lacks something is no fault of the policy: it is shown as incomplete, is never used, and
+        recordings for it wait. A kind makes such keys optional and names here those that are absent.
+        """
+        return ()
+
+    @property
+    def place(self) -> str:
+        """Where the recordings go, for people; never a secret."""
+        return ""
 
 
 def _remote_folder(text: str) -> str:

@@ -13,5 +13,13 @@ class LocalTarget(AnyTarget):
 
     kind: Literal["local"]
     """Says that the target is a folder."""
-    folder: ResolvedPath
+    folder: ResolvedPath | None = None
     """Folder of the archive. A relative path counts from the policy file's folder."""
+
+    def missing(self) -> tuple[str, ...]:
+        return ("folder",) if self.folder is None else ()
+
+    @property
+    def place(self) -> str:
+        """Where the recordings go, for people."""
+        return str(self.folder or "?")

@@ -62,10 +62,9 @@ def test_a_password_file_and_a_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"password": None}, "exactly one of"),
-        ({"key_file": "k"}, "exactly one of"),
+        ({"key_file": "k"}, "only one of"),
+        ({"password_file": "p"}, "only one of"),
         ({"passphrase": "x"}, 'no "key_file"'),
-        ({"fingerprint": None}, 'either "known_hosts" or "fingerprint"'),
         ({"known_hosts": "k"}, 'either "known_hosts" or "fingerprint"'),
         ({"fingerprint": "MD5:aa:bb"}, "ssh-keygen -l"),
         ({"host": "-oProxyCommand=x"}, "host name"),
@@ -84,6 +83,28 @@ def test_what_cannot_work_is_refused(change: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says) as caught:
         target(**(SFTP | change))
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("absent", "missing"),
+    [
+        ({}, ()),
+        ({"host": None}, ("host",)),
+        ({"user": None, "fingerprint": None}, ("user", "known_hosts or fingerprint")),
+        ({"password": None}, ("password, password_file or key_file",)),
+        ({"password": None, "key_file": "k"}, ()),
+        ({"fingerprint": None, "known_hosts": "k"}, ()),
+    ],
+)
+def test_what_an_sftp_target_still_lacks(absent: dict[str, Any], missing: tuple[str, ...]) -> None:
+    made = target(**(SFTP | absent))
+    assert made.missing() == missing
+    assert "geheim" not in made.place
+
+
+def test_a_folder_target_without_a_folder_is_incomplete() -> None:
+    assert target(kind="local", name="a").missing() == ("folder",)
+    assert target(kind="local", name="a", folder="x").missing() == ()
 
 
 @pytest.mark.parametrize(

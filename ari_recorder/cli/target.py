@@ -1,0 +1,10 @@
+"""`ari-recorder target …`: the group; each of its commands is a file of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from . import target_list
+
+app = typer.Typer(no_args_is_help=True, help="Look at targets, and try them.")
+app.command("list")(target_list.list_targets)
