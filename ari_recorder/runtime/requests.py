@@ -1,8 +1,8 @@
 """How a command asks the running recorder for something: one small file a request, one an answer.
 
 `<state>/requests/<id>.request.json` is written by a command (`ask`), durably; the recorder (`Requests`) finds
-it, works on it, and keeps `<id>.answer.json` up to date until it is done. Who may write into the state folder may
-ask: the recorder's user and root, nobody else. A request that a crash interrupts is begun again by the next
+it, works on it, and keeps `<id>.answer.json` up to date until it is done. Who may write into the state folder
+may ask: the user of the recorder and root. What a crash interrupts is begun again by the next
 start, so whatever answers one must be able to find its work half done.
 """
 
@@ -71,7 +71,7 @@ class Answer:
 
 Tell = Callable[[Answer], Awaitable[None]]
 Handler = Callable[[Request, Tell], Awaitable[Answer]]
-"""Works on a request, may tell of its progress, returns the last answer. A RecorderError is an answer, too."""
+"""Works on a request, may tell of its progress, returns the last answer. A RecorderError is one, too."""
 
 
 # -- the command's side: blocks --------------------------------------------------------------------------
