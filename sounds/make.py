@@ -78,6 +78,14 @@ PROMPTS: dict[str, dict[str, str]] = {
         "nl": "Als u niet wilt dat dit gesprek wordt opgenomen, druk dan nu op een willekeurige toets.",
         "sv": "Om du inte vill att det här samtalet spelas in, tryck på valfri knapp nu.",
     },
+    "cannot-be-recorded": {
+        "en": "This call cannot be recorded now, and must end. Please call again later.",
+        "de": "Dieses Gespräch kann gerade nicht aufgezeichnet werden und wird beendet. Bitte rufen Sie "
+        "später noch einmal an.",
+        "fr": "Cet appel ne peut pas être enregistré et va être interrompu. Veuillez rappeler plus tard.",
+        "nl": "Dit gesprek kan nu niet worden opgenomen en wordt beëindigd. Bel later nog eens.",
+        "sv": "Samtalet kan inte spelas in just nu och avslutas. Ring igen senare.",
+    },
 }
 
 DEMO = {
