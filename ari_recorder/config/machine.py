@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from .alerts import AlertSettings
+from .disk import DiskSettings
 from .monitoring import MonitoringSettings
 from .problems import ConfigFileError, Problem
 from .table import ResolvedPath, Table, Word, secret_of
@@ -41,6 +42,9 @@ class RecorderSettings(Table):
 
     spool: ResolvedPath = Path("/var/spool/ari-recorder")
     """Folder of the recordings on their way: from the first moment of a call until every target confirmed."""
+    second_spool: ResolvedPath | None = None
+    """A second spool folder, on another disk or a RAM disk: new recordings begin there while the first has no
+    room or cannot be written, and it can take the spool over during maintenance."""
     state: ResolvedPath = Path("/var/lib/ari-recorder")
     """Folder of what must outlive a restart: the log of the chain and, unless `[seal]` says else, the key."""
     policy: ResolvedPath = Path("/etc/ari-recorder/policy.toml")
@@ -128,6 +132,8 @@ class Machine(Table):
     """The Asterisk servers, each as `[pbx.NAME]`."""
     seal: SealSettings = SealSettings.model_construct()
     """Key and certificate."""
+    disk: DiskSettings = DiskSettings.model_construct()
+    """The watch on the disks."""
     alerts: AlertSettings = AlertSettings()
     """Who is told when something is wrong."""
     monitoring: MonitoringSettings | None = None

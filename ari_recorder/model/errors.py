@@ -35,6 +35,7 @@ CODES: dict[str, tuple[Blame, str]] = {
     "ari.not-found": (Blame.ASTERISK, "The channel, bridge or recording does not exist any more."),
     "ari.replaced": (Blame.CONFIGURATION, "Another client took over the application's events."),
     "capture.no-recording": (Blame.ASTERISK, "Asterisk could not start or keep up a recording."),
+    "capture.disk-full": (Blame.ASTERISK, "The disk of Asterisk's recording folder is full."),
     "capture.no-legs": (Blame.ASTERISK, "The recorded legs of a call cannot be found."),
     "audio.prompt": (Blame.CONFIGURATION, "A prompt cannot be read or converted."),
     "audio.leg": (Blame.US, "A recorded leg cannot be read."),
@@ -53,6 +54,7 @@ CODES: dict[str, tuple[Blame, str]] = {
     "spool.in-use": (Blame.US, "Another recorder works in this spool folder."),
     "spool.damaged": (Blame.US, "The journal of a recording cannot be read."),
     "spool.full": (Blame.US, "No space is left for the spool."),
+    "disk.filling": (Blame.US, "A disk that recordings need will be full soon."),
     "target.incomplete": (
         Blame.CONFIGURATION,
         "A target's settings still lack something; recordings for it wait.",
