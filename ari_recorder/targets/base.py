@@ -30,9 +30,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, Protocol
 
 from ..disk.digest import digest
-from ..disk.durable import BLOCK
 from ..model.delivery import Receipt
 from ..model.errors import IntegrityError, PermanentError
+from . import pace
 
 
 class Confirms(StrEnum):
@@ -113,13 +113,14 @@ def is_part(name: str) -> bool:
 
 
 def chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    while chunk := stream.read(BLOCK):
+    while chunk := stream.read(pace.piece(stream)):
         yield chunk
 
 
 def open_source(source: Path, *, sha256: str, size: int) -> BinaryIO:
     """The sealed file to be sent, checked first: what is not what was sealed leaves nothing anywhere.
 
+    It reads no faster than the target's bandwidth allows (pace.py).
     IntegrityError `evidence.missing` or `evidence.altered`.
     """
     try:
@@ -141,7 +142,7 @@ def open_source(source: Path, *, sha256: str, size: int) -> BinaryIO:
     except BaseException:
         stream.close()
         raise
-    return stream
+    return pace.at_pace(stream)
 
 
 def adopted(target: Target, path: PurePosixPath, *, sha256: str, size: int) -> Receipt | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from ..table import Called, Table, Word
+from .limits import AtOnce, Bandwidth, Hours, Limits
 from .template import PathTemplate
 
 
@@ -20,6 +21,13 @@ class AnyTarget(Table):
     """Sub-folder for each recording, made when it is missing."""
     enabled: Annotated[bool, Field(strict=True)] = True
     """`false` switches the target off: it is never used, and recordings for it wait in the spool."""
+    at_once: AtOnce = 2
+    """Recordings that are delivered side by side."""
+    bandwidth: Bandwidth | None = None
+    """How fast all uploads to this target together may send, such as `"20 Mbit/s"` or `"2 MB/s"`."""
+    hours: tuple[Hours, ...] = ()
+    """When deliveries may begin, as `["Mon-Fri 18:00-06:00", "Sat-Sun"]`, in the recorder's local time; what
+    has begun is finished. Empty: always."""
 
     def missing(self) -> tuple[str, ...]:
         """Which keys are still to be given before the target can be used; empty when it is complete.
@@ -28,6 +36,11 @@ class AnyTarget(Table):
         recordings for it wait. A kind makes such keys optional and names here those that are absent.
         """
         return ()
+
+    @property
+    def limits(self) -> Limits:
+        """What the target may be burdened with."""
+        return Limits(self.at_once, self.bandwidth, self.hours)
 
     @property
     def place(self) -> str:
