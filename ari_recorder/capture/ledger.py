@@ -20,6 +20,7 @@ class Prompt:
     media: str
     """`sound:ari-recorder/…`."""
     sha256: str
+    seconds: float = 0.0
 
 
 MOST_NOTES = 1000

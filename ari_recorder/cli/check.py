@@ -22,6 +22,7 @@ from ..disk.space import space
 from ..evidence.keys import load_keys
 from ..model.document import plain
 from ..model.errors import RecorderError
+from ..rules.doubts import doubts
 from ..rules.policy import Policy, load_policy
 from ..runtime import presence
 from ..runtime.foundations import own_archive
@@ -131,6 +132,7 @@ def _policy(settings: Machine, found: list[Finding]) -> Policy | None:
     if not policy.trunks:
         remedy = "Name your lines to the outside as [[trunk]] in the policy."
         found.append(warn("policy.trunks", "No trunk is named: every call counts as internal", "", remedy))
+    found += [warn("policy.doubt", doubt.sentence, "", doubt.remedy) for doubt in doubts(policy)]
     return policy
 
 
@@ -173,7 +175,10 @@ async def _pbx(pbx: Pbx, policy: Policy | None, say: Callable[[str], None]) -> l
         return [fail("pbx.user", "The ARI password cannot be read", error.sentence, error.remedy)]
     prompts = await asyncio.to_thread(install, policy, pbx.sounds) if policy is not None else {}
     wanted = (
-        {s.announcement.prompt for s in policy.settings if s.announcement} if policy is not None else set()
+        {s.announcement.prompt for s in policy.settings if s.announcement}
+        | {s.failure_announcement for s in policy.settings if s.failure_announcement}
+        if policy is not None
+        else set()
     )
     found = [
         fail("prompt.installed", f'Prompt "{name}" could not be put where Asterisk plays it from',

@@ -14,6 +14,7 @@ from enum import StrEnum
 from .call import Direction, Party, Side
 from .delivery import Delivery
 from .evidence import Sealed
+from .statement import Entry
 
 
 class State(StrEnum):
@@ -61,6 +62,17 @@ class Sides(StrEnum):
     SEPARATE = "separate"
     REMOTE = "remote"
     LOCAL = "local"
+
+
+class OnFailure(StrEnum):
+    """What becomes of a call that cannot be recorded (FEATURES C12)."""
+
+    CARRY_ON = "carry-on"
+    """The call goes on; log, metadata and status tell."""
+    ALARM = "alarm"
+    """The call goes on, and people and programs are told at once."""
+    HANG_UP = "hang-up"
+    """The call is ended, and told as loudly."""
 
 
 class Coding(StrEnum):
@@ -144,6 +156,9 @@ class Chosen:
     targets: tuple[str, ...] = ()
     announcement: str | None = None
     """The prompt to be played to the outside party before the call goes on."""
+    on_failure: OnFailure = OnFailure.CARRY_ON
+    failure_announcement: str | None = None
+    """The prompt that a call hears which is ended because it cannot be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +229,8 @@ class Recording:
     assembled: Assembled | None = None
     sealed: Sealed | None = None
     deliveries: tuple[Delivery, ...] = ()
+    statement: tuple[Entry, ...] = ()
+    """Not empty: this is no recording but a statement, and of `call` only the PBX means something."""
 
     def moved(self, state: State, *, reason: str | None = None) -> Recording:
         """The same recording in a later state; ValueError when no arrow leads there."""

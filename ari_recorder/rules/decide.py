@@ -81,6 +81,8 @@ def chosen(policy: Policy, decision: Decision, facts: CallFacts) -> Chosen:
         sides=setting.sides,
         targets=setting.targets,
         announcement=announcement.prompt if announcement is not None and played else None,
+        on_failure=setting.on_failure,
+        failure_announcement=setting.failure_announcement,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..model.recording import Sides, Start
+from ..model.recording import OnFailure, Sides, Start
 from .policy import Policy, Setting
 
 _START = {
@@ -20,11 +20,17 @@ _SIDES = {
     Sides.LOCAL: "the own side only",
 }
 
+FAILING = {
+    OnFailure.CARRY_ON: "the call goes on",
+    OnFailure.ALARM: "the call goes on, with an alarm",
+    OnFailure.HANG_UP: "the call is ended, with an alarm",
+}
+
 
 def describe(policy: Policy, setting: Setting) -> str:
     """One paragraph that says all that a setting does."""
     sentences = [_records(setting), *_exceptions(policy, setting), *_announcement(policy, setting)]
-    sentences.append(_kept(setting))
+    sentences += [_kept(setting), *_failing(setting)]
     if not setting.enabled:
         sentences.insert(0, "Switched off. If it were on:")
     return " ".join(sentences)
@@ -67,6 +73,17 @@ def _announcement(policy: Policy, setting: Setting) -> list[str]:
 def _kept(setting: Setting) -> str:
     where = f"delivered to {_all(setting.targets)}" if setting.targets else "and stays on the recorder"
     return f"Keeps the call {_START[setting.start]}, {_SIDES[setting.sides]}, {where}."
+
+
+def _failing(setting: Setting) -> list[str]:
+    if setting.on_failure is OnFailure.CARRY_ON:
+        return []
+    said = (
+        f', after "{setting.failure_announcement}" where it can hear it'
+        if setting.failure_announcement
+        else ""
+    )
+    return [f"When it cannot be recorded, {FAILING[setting.on_failure]}{said}."]
 
 
 def _all(words: Sequence[str]) -> str:

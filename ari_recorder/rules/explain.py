@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from ..config.problems import suggestion
 from ..model.call import CallFacts, Decision, Direction, Party, Wish
 from ..model.errors import ConfigError
-from ..model.recording import Chosen
+from ..model.recording import Chosen, OnFailure
 from .decide import chosen, decide
+from .describe import FAILING
 from .numbers import NumberKind
 from .policy import Policy, Trunk
 from .trunks import holds
@@ -46,7 +47,10 @@ class Explanation:
             return ()
         targets = ", ".join(self.chosen.targets) or "no target, it stays on the recorder"
         heard = f', announcement "{self.chosen.announcement}"' if self.chosen.announcement else ""
-        return (f"Kept from {self.chosen.start}, sides {self.chosen.sides}{heard}, to: {targets}.",)
+        kept = f"Kept from {self.chosen.start}, sides {self.chosen.sides}{heard}, to: {targets}."
+        if self.chosen.on_failure is OnFailure.CARRY_ON:
+            return (kept,)
+        return (kept, f"If it cannot be recorded, {FAILING[self.chosen.on_failure]}.")
 
 
 def explain(

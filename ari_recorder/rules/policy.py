@@ -17,7 +17,7 @@ from ..config.table import Called, Table, Word
 from ..config.targets import Target
 from ..config.toml import Document, build, parse, read
 from ..model.call import Direction
-from ..model.recording import Sides, Start
+from ..model.recording import OnFailure, Sides, Start
 from .numbers import Number, Numbering
 from .patterns import Pattern, PatternList, bind, check_pattern
 from .references import flaws_of
@@ -181,6 +181,12 @@ class Setting(Table):
     """Names of the targets that every recording is delivered to. Empty: it stays on the recorder."""
     announcement: SettingAnnouncement | None = None
     """What the outside party hears first, as `{ prompt = "…" }`."""
+    on_failure: OnFailure = OnFailure.CARRY_ON
+    """What becomes of a call whose recording cannot begin, or breaks for good: `carry-on` lets it go on;
+    `alarm` too, and tells at once; `hang-up` ends it, and tells at once."""
+    failure_announcement: Title | None = None
+    """Name of the prompt that a call hears before `hang-up` ends it, where it can be played: while the call
+    waits in the gate."""
 
 
 class Policy(Table):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..config.lines import KeyPath
 from ..config.problems import Flaw, suggestion
-from ..model.recording import Start
+from ..model.recording import OnFailure, Start
 
 if TYPE_CHECKING:
     from .policy import Named, Policy, Setting
@@ -54,6 +54,9 @@ def _unknown(policy: Policy, setting: Setting, index: int) -> Iterator[Flaw]:
     if setting.announcement is not None:
         path = ("setting", index, "announcement", "prompt")
         yield from _missing(path, setting.announcement.prompt, "prompt", policy.prompts)
+    if setting.failure_announcement is not None:
+        path = ("setting", index, "failure_announcement")
+        yield from _missing(path, setting.failure_announcement, "prompt", policy.prompts)
 
 
 def _missing(path: KeyPath, name: str, table: str, things: Iterable[Named]) -> Iterator[Flaw]:
@@ -66,6 +69,9 @@ def _missing(path: KeyPath, name: str, table: str, things: Iterable[Named]) -> I
 def _contradictions(setting: Setting, index: int) -> Iterator[Flaw]:
     place = ("setting", index)
     announcement = setting.announcement
+    if setting.failure_announcement is not None and setting.on_failure is not OnFailure.HANG_UP:
+        says = f'is for calls that are ended, but "on_failure" is "{setting.on_failure}"'
+        yield Flaw((*place, "failure_announcement"), says)
     if announcement is None:
         if setting.start is Start.AFTER_ANNOUNCEMENT:
             yield Flaw((*place, "start"), 'is "after-announcement", but the setting has no announcement')

@@ -27,6 +27,7 @@ def install(policy: Policy, sounds: Path) -> dict[str, Prompt]:
     Blocking; converted once for the same content.
     """
     wanted = {s.announcement.prompt for s in policy.settings if s.announcement is not None}
+    wanted |= {s.failure_announcement for s in policy.settings if s.failure_announcement is not None}
     installed = {}
     for prompt in policy.prompts:
         if prompt.name not in wanted:
@@ -57,4 +58,4 @@ def _installed(name: str, source: Path, folder: Path) -> Prompt:
     file = "".join(c if c.isascii() and c.isalnum() else "-" for c in word(name, limit=40)).strip("-")
     unique = hashlib.sha256(name.encode()).hexdigest()[:6]
     made = convert(source, folder, f"{file or 'prompt'}-{unique}")
-    return Prompt(f"sound:{FOLDER}/{made.name}", made.sha256)
+    return Prompt(f"sound:{FOLDER}/{made.name}", made.sha256, made.seconds)
