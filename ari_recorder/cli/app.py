@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import check, demo, explain, init, run, status, target, verify
+from . import alert, check, demo, explain, init, run, status, target, verify
 
 EPILOG = (
     "Exit codes: 0 done · 1 something was found wrong · 2 wrong usage · 3 configuration · "
@@ -47,6 +47,7 @@ app.command("explain")(explain.explain)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
 app.add_typer(target.app, name="target")
+app.add_typer(alert.app, name="alert")
 app.command("demo")(demo.demo)
 
 

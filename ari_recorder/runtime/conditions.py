@@ -20,6 +20,11 @@ class Severity(StrEnum):
     CRITICAL = "critical"
     """Recordings are being missed, or wait and cannot go on."""
 
+    @property
+    def weight(self) -> int:
+        """For comparing: what is worse weighs more."""
+        return list(Severity).index(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
