@@ -91,6 +91,10 @@ class Completion:
             self._on_sealed(folder)
 
     def _advance(self, folder: RecordingFolder) -> Recording | None:
+        with folder.held():
+            return self._advance_here(folder)
+
+    def _advance_here(self, folder: RecordingFolder) -> Recording | None:
         recording = folder.load()
         if recording.state is State.REFUSED:
             self._pipeline.discard(recording)

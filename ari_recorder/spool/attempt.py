@@ -81,6 +81,10 @@ class Attempt:
 
     def run(self) -> Outcome:
         """Deliver what is missing, journal the result, and remove the folder when it was the last."""
+        with self._folder.held():
+            return self._run()
+
+    def _run(self) -> Outcome:
         fault_point("delivery.begin")
         try:
             recording = self._folder.load()
