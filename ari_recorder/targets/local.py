@@ -29,6 +29,7 @@ from .base import (
     part_name,
     receipt,
 )
+from .steps import Step, at
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
@@ -73,8 +74,10 @@ class LocalTarget:
                 self._sync(path)
                 return found
             with open_source(source, sha256=sha256, size=size) as stream:
+                at(Step.WRITE)
                 _fill(part, stream, size)
             fault_point("local.synced")
+            at(Step.READ_BACK)
             final = self._root / path
             if not self._finished(part, final, sha256=sha256, size=size):
                 if not os.path.lexists(final) and part.exists():
@@ -144,6 +147,7 @@ class LocalTarget:
         except FileNotFoundError:
             return False
         fault_point("local.checked")
+        at(Step.RENAME)
         return self._publish(part, final)
 
     def _publish(self, part: Path, final: Path) -> bool:

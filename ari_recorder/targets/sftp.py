@@ -30,6 +30,7 @@ from .base import (
 )
 from .sftp_session import WIRE_ERRORS, Session
 from .ssh import Login
+from .steps import Step, at
 
 IDLE = 60.0
 """Seconds after which an unused connection is not trusted any more: something on the way may have cut it."""
@@ -76,7 +77,9 @@ class SftpTarget:
             self._drop(part)
             return found
         with open_source(source, sha256=sha256, size=size) as stream, self._session(path, size) as session:
+            at(Step.WRITE)
             self._upload(session, stream, path, part, size)
+            at(Step.READ_BACK)
             if self._finished(session, path, part, sha256=sha256, size=size):
                 return receipt(path, sha256=sha256, size=size)
             if _lstat(session, final) is None and _lstat(session, part) is not None:
@@ -150,6 +153,7 @@ class SftpTarget:
                     return False
         except FileNotFoundError:
             return False
+        at(Step.RENAME)
         return _published(session, part, self._root / path)
 
     def _create(self, session: Session, relative: PurePosixPath, part: str) -> Any:

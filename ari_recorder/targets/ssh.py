@@ -18,6 +18,7 @@ import paramiko
 from ..config import targets as config
 from ..model.errors import ConfigError, PermanentError, RecorderError, TransientError
 from . import hostkeys
+from .steps import Step, at
 
 KEEPALIVE = 30
 """Seconds after which an idle connection shows signs of life, for firewalls on the way."""
@@ -133,6 +134,7 @@ class Login:
     def _greet(self, kind: str) -> tuple[Connection | None, paramiko.PKey | None]:
         """A connection on which the server has shown its key of that kind; None when it has no such key."""
         settings = self._settings
+        at(Step.CONNECT)
         try:
             wire = socket.create_connection((self._host, settings.port), timeout=settings.timeout)
         except OSError as error:
@@ -141,6 +143,7 @@ class Login:
         transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = settings.timeout
         transport.get_security_options().key_types = hostkeys.KINDS[kind]
         connection = Connection(transport, Watchdog(transport, settings.timeout))
+        at(Step.IDENTIFY)
         try:
             with connection.watchdog.armed():
                 transport.start_client(timeout=settings.timeout)
@@ -160,6 +163,7 @@ class Login:
 
     def _log_in(self, connection: Connection) -> None:
         settings, transport = self._settings, connection.transport
+        at(Step.LOGIN)
         try:
             with connection.watchdog.armed():
                 if settings.key_file is not None:

@@ -20,12 +20,18 @@ from ari_recorder.model.errors import ConfigError, RecorderError, TransientError
 from ari_recorder.targets import sftp, sftp_session, ssh
 from ari_recorder.targets.sftp import SftpTarget
 
-from .conftest import Sample, password_settings, sftp_settings
 from .private_sshd import PASSWORD, PrivateSshd
-from .test_contract import PATH, MakeSample, names, put
+from .rig import Sample
+from .rig_sftp import host_fingerprint, password_settings, sftp_settings
+from .test_contract import PATH, MakeSample, put
 
 LIMIT = 1.5
 """Seconds that the target under test gives a silent server."""
+
+
+def names(root: Path) -> list[str]:
+    """Every file below the root, part files included."""
+    return sorted(str(p.relative_to(root)) for p in root.rglob("*") if not p.is_dir())
 
 
 class Scene:
@@ -126,13 +132,6 @@ def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
     words = ["-t", kind.removesuffix("-pem"), *(["-m", "PEM"] if kind.endswith("-pem") else [])]
     subprocess.run(["ssh-keygen", "-q", *words, "-N", passphrase, "-f", str(path)], check=True)
     return path
-
-
-def host_fingerprint(server: SftpServer) -> str:
-    listed = subprocess.run(
-        ["ssh-keygen", "-lf", str(server.home / "host_key.pub")], check=True, capture_output=True, text=True
-    )
-    return listed.stdout.split()[1]
 
 
 def refused_for_its_key(scene: Scene, sample: Sample, **changes: object) -> RecorderError:
