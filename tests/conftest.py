@@ -25,11 +25,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and _SERVERS.intersection(item.fixturenames):
             item.add_marker(pytest.mark.engine)
-            item.add_marker(pytest.mark.flaky(reruns=1))
+        item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 SECOND_TRIES = 5
-"""A call in real time on a shared machine may fail by the machine; more than so many calls do not."""
+"""Calls in real time and races of processes may fail by a shared machine that stands still; no more do."""
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
