@@ -204,14 +204,19 @@ class LocalTarget:
 
 
 def _fill(part: Path, stream: BinaryIO, size: int) -> None:
-    """Write the part file over whatever an earlier attempt left of it, and sync it."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    """Write the part file, from where it differs from what an earlier attempt left of it, and sync it."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(part, flags, FILE_MODE)
     try:
         fault_point("local.opened")
+        same, offset = True, 0
         for chunk in chunks(stream):
-            durable.write_all(descriptor, chunk)
-            fault_point("local.chunk")
+            if same and not (same := os.read(descriptor, len(chunk)) == chunk):
+                os.lseek(descriptor, offset, os.SEEK_SET)
+            if not same:
+                durable.write_all(descriptor, chunk)
+                fault_point("local.chunk")
+            offset += len(chunk)
         if os.fstat(descriptor).st_size > size:
             os.ftruncate(descriptor, size)
         os.fsync(descriptor)

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from ..config import targets as config
+from ..disk import durable
 from ..disk.digest import digest
 from ..model.delivery import Receipt
 from ..model.errors import PermanentError, RecorderError, TransientError
@@ -28,7 +29,7 @@ from .base import (
     part_name,
     receipt,
 )
-from .sftp_session import WIRE_ERRORS, Session
+from .sftp_session import UNSURE, WIRE_ERRORS, Session
 from .ssh import Login
 from .steps import Step, at
 
@@ -77,11 +78,14 @@ class SftpTarget:
             self._drop(part)
             return found
         with open_source(source, sha256=sha256, size=size) as stream, self._session(path, size) as session:
-            at(Step.WRITE)
-            self._upload(session, stream, path, part, size)
-            at(Step.READ_BACK)
-            if self._finished(session, path, part, sha256=sha256, size=size):
-                return receipt(path, sha256=sha256, size=size)
+            for resume in (True, False):
+                at(Step.WRITE)
+                resumed = self._upload(session, stream, path, part, size, resume=resume)
+                at(Step.READ_BACK)
+                if self._finished(session, path, part, sha256=sha256, size=size):
+                    return receipt(path, sha256=sha256, size=size)
+                if not resumed:
+                    break
             if _lstat(session, final) is None and _lstat(session, part) is not None:
                 session.sftp.remove(str(part))
                 raise mismatch(self.name, path)
@@ -132,15 +136,48 @@ class SftpTarget:
             session.close()
 
     def _upload(
-        self, session: Session, stream: BinaryIO, path: PurePosixPath, part: PurePosixPath, size: int
-    ) -> None:
+        self,
+        session: Session,
+        stream: BinaryIO,
+        path: PurePosixPath,
+        part: PurePosixPath,
+        size: int,
+        *,
+        resume: bool,
+    ) -> bool:
+        """Write the part file; True when only the rest was sent, behind what an earlier attempt left."""
         file = self._create(session, path.parent, str(part))
         try:
-            session.write(file.handle, stream)
-            if (file.stat().st_size or 0) > size:
+            there = file.stat().st_size or 0
+            kept = (
+                there if resume and there <= size and self._agrees(session, path, part, stream, there) else 0
+            )
+            stream.seek(kept)
+            session.write(file.handle, stream, kept)
+            if there > size:
                 file.truncate(size)
         finally:
             file.close()
+        return resume
+
+    def _agrees(
+        self, session: Session, path: PurePosixPath, part: PurePosixPath, stream: BinaryIO, there: int
+    ) -> bool:
+        """Whether the last bytes of the `there` that stand in the part file are the source's.
+
+        Only those that a failing server may not have written yet; the file is read back as a whole later.
+        """
+        start = max(0, there - UNSURE)
+        stream.seek(start)
+        left = there - start
+        explain = partial(self._explained, session, path)
+        with session.reader(str(part), explain, _nothing, start) as stored:
+            while left:
+                block = stored.read(min(left, durable.BLOCK))
+                if not block or block != stream.read(len(block)):
+                    return False
+                left -= len(block)
+        return True
 
     def _finished(
         self, session: Session, path: PurePosixPath, part: PurePosixPath, *, sha256: str, size: int

@@ -29,6 +29,9 @@ DEPTH = 64
 SYNC_EVERY = 32 * 1024 * 1024
 """Bytes after which the server is asked to sync, so that no single sync takes long."""
 
+UNSURE = SYNC_EVERY + BLOCK * DEPTH
+"""Bytes at the end of a torn upload that may not have reached the server's disk when its power failed."""
+
 WIRE_ERRORS = (OSError, EOFError, paramiko.SSHException, protocol.SFTPError)
 """What paramiko raises for a server that refuses or a connection that breaks."""
 
@@ -61,10 +64,10 @@ class Session:
     def close(self) -> None:
         self.connection.close()
 
-    def write(self, handle: bytes, stream: IO[bytes]) -> int:
-        """Write a stream to an open file from its beginning, sync it, and return the number of bytes."""
+    def write(self, handle: bytes, stream: IO[bytes], offset: int = 0) -> int:
+        """Write the rest of a stream to an open file at `offset`, sync it, and return where it ends."""
         ahead = Ahead(self)
-        written = 0
+        written = offset
         while block := stream.read(BLOCK):
             ahead.send(protocol.CMD_WRITE, handle, protocol.int64(written), block)
             written += len(block)
@@ -75,9 +78,11 @@ class Session:
         ahead.settle(0)
         return written
 
-    def reader(self, path: str, explain: Explain, done: Callable[[], None]) -> io.BufferedReader:
-        """A remote file for reading; `done` is called when it is closed."""
-        return io.BufferedReader(_Reader(self, path, explain, done), durable.BLOCK)
+    def reader(
+        self, path: str, explain: Explain, done: Callable[[], None], start: int = 0
+    ) -> io.BufferedReader:
+        """A remote file for reading from byte `start` on; `done` is called when it is closed."""
+        return io.BufferedReader(_Reader(self, path, explain, done, start), durable.BLOCK)
 
     def free_bytes(self, path: str) -> int | None:
         """Free space under a folder; None when the server does not tell (`statvfs@openssh.com`)."""
@@ -146,7 +151,9 @@ class Ahead:
 class _Reader(io.RawIOBase):
     """A remote file, read ahead. What goes wrong is told in the words of `explain`."""
 
-    def __init__(self, session: Session, path: str, explain: Explain, done: Callable[[], None]) -> None:
+    def __init__(
+        self, session: Session, path: str, explain: Explain, done: Callable[[], None], start: int
+    ) -> None:
         self._session = session
         self._explain = explain
         self._done = done
@@ -154,7 +161,7 @@ class _Reader(io.RawIOBase):
         self._size: int = self._file.stat().st_size or 0
         self._ahead = Ahead(session)
         self._wanted: deque[tuple[int, int]] = deque()
-        self._asked = 0
+        self._asked = start
         self._rest = b""
 
     def readable(self) -> bool:

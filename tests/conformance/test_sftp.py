@@ -18,6 +18,7 @@ from ari_recorder.lab.programs import wait_until
 from ari_recorder.lab.sftpd import SftpServer
 from ari_recorder.model.errors import ConfigError, RecorderError, TransientError
 from ari_recorder.targets import sftp, sftp_session, ssh
+from ari_recorder.targets.base import part_name
 from ari_recorder.targets.sftp import SftpTarget
 
 from .private_sshd import PASSWORD, PrivateSshd
@@ -316,6 +317,39 @@ def test_torn_around_the_final_name(
     scene.server.start()
     put(target, one)
     assert names(scene.root) == [str(PATH)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sent"),
+    [(None, 1_000_000), (2_999_999, 4_000_000), (0, 5_000_000)],
+    ids=["none", "end", "begin"],
+)
+def test_what_stands_there_is_not_trusted_blindly(
+    scene: Scene, sample: MakeSample, monkeypatch: pytest.MonkeyPatch, wrong: int | None, sent: int
+) -> None:
+    """One byte of a torn upload is wrong: found by a look at the end, or when all is read back."""
+    monkeypatch.setattr(sftp, "UNSURE", 1_000_000)
+    written = 0
+    write = sftp_session.Session.write
+
+    def counted(session: sftp_session.Session, handle: bytes, stream: Any, offset: int = 0) -> int:
+        nonlocal written
+        end = write(session, handle, stream, offset)
+        written += end - offset
+        return end
+
+    monkeypatch.setattr(sftp_session.Session, "write", counted)
+    one = sample(os.urandom(4_000_000))
+    left = bytearray(one.path.read_bytes()[:3_000_000])
+    if wrong is not None:
+        left[wrong] ^= 1
+    part = scene.root / PATH.parent / part_name(PATH.name, one.sha256)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(left)
+    put(scene.target(), one)
+    assert (scene.root / PATH).read_bytes() == one.path.read_bytes()
+    assert names(scene.root) == [str(PATH)]
+    assert written == sent
 
 
 def test_a_connection_that_died_while_idle_is_replaced(scene: Scene, sample: MakeSample) -> None:

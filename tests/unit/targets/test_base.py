@@ -106,3 +106,33 @@ def test_a_file_system_without_hard_links(
         put(target, tmp_path, b"another")
     assert caught.value.code == "target.conflict"
     assert (tmp_path / "root/a/file").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize(("kept", "wrong", "written"), [(2, None, 1), (2, 0, 3), (2, 1, 2), (0, None, 3)])
+def test_a_torn_upload_is_continued(
+    target: LocalTarget,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: int,
+    wrong: int | None,
+    written: int,
+) -> None:
+    """In blocks: `kept` of three stand there, one of them altered; only what differs or lacks is written."""
+    content = os.urandom(3 * durable.BLOCK)
+    left = bytearray(content[: kept * durable.BLOCK])
+    if wrong is not None:
+        left[wrong * durable.BLOCK + 7] ^= 1
+    part = tmp_path / "root/a" / part_name("file", hashlib.sha256(content).hexdigest())
+    part.parent.mkdir()
+    part.write_bytes(left)
+    sizes: list[int] = []
+    write_all = durable.write_all
+
+    def counted(handle: int, data: bytes) -> None:
+        sizes.append(len(data))
+        write_all(handle, data)
+
+    monkeypatch.setattr(durable, "write_all", counted)
+    put(target, tmp_path, content)
+    assert sizes == [durable.BLOCK] * written
+    assert (tmp_path / "root/a/file").read_bytes() == content
