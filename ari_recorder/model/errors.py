@@ -63,6 +63,8 @@ CODES: dict[str, tuple[Blame, str]] = {
     "target.unreachable": (Blame.TARGET, "A target does not answer."),
     "target.login": (Blame.CONFIGURATION, "A target refused user, password or key."),
     "target.host-key": (Blame.CONFIGURATION, "The target's host key is unknown or has changed."),
+    "target.certificate": (Blame.CONFIGURATION, "The target's TLS certificate is not trusted."),
+    "target.insecure": (Blame.CONFIGURATION, "A target cannot encrypt or sign as it was told to."),
     "target.denied": (Blame.TARGET, "A target refuses to write, read or delete."),
     "target.full": (Blame.TARGET, "A target has no space left."),
     "target.torn": (Blame.TARGET, "The connection to a target broke."),

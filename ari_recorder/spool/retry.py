@@ -21,6 +21,8 @@ WHOLE_TARGET = frozenset(
         "target.unreachable",
         "target.login",
         "target.host-key",
+        "target.certificate",
+        "target.insecure",
         "target.full",
         "target.missing",
         "target.busy",

@@ -13,6 +13,7 @@ from .base import Target
 from .incomplete import IncompleteTarget, usable
 from .local import LocalTarget
 from .sftp import SftpTarget
+from .smb import SmbTarget
 
 
 def make_target(settings: config.Target) -> Target:
@@ -27,6 +28,8 @@ def make_target(settings: config.Target) -> Target:
             return LocalTarget(settings)
         case config.SftpTarget():
             return SftpTarget(settings)
+        case config.SmbTarget():
+            return SmbTarget(settings)
 
 
 def make_targets(settings: Iterable[config.Target]) -> dict[str, Target]:

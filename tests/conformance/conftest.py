@@ -11,8 +11,9 @@ import pytest
 from .rig import Rig, Sample
 from .rig_local import LocalRig
 from .rig_sftp import SftpRig
+from .rig_smb import SmbRig
 
-RIGS: dict[str, type[Rig]] = {rig.kind: rig for rig in (LocalRig, SftpRig)}
+RIGS: dict[str, type[Rig]] = {rig.kind: rig for rig in (LocalRig, SftpRig, SmbRig)}
 NETWORKED = tuple(kind for kind, rig in RIGS.items() if rig.networked)
 
 

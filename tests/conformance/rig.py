@@ -48,6 +48,10 @@ class Rig(ABC):
         self.folder = folder
         self._made: list[Target] = []
 
+    def takes(self, name: str) -> bool:
+        """Whether a file may have that name there; one that may not is refused before anything is sent."""
+        return True
+
     @abstractmethod
     def start(self) -> None:
         """Start the server, or start it again after `kill`; the first time also make `target`."""

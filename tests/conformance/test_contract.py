@@ -157,6 +157,12 @@ def test_of_different_files_for_one_name_exactly_one_wins(rig: Rig, sample: Make
 def test_awkward_names(rig: Rig, sample: MakeSample, name: str) -> None:
     path = PurePosixPath("folder " + name, name)
     one = sample(b"content")
+    if not rig.takes(name):
+        with pytest.raises(PermanentError) as caught:
+            put(rig.target, one, path)
+        assert caught.value.code == "target.denied"
+        assert rig.names() == []
+        return
     put(rig.target, one, path)
     assert rig.read(path) == b"content"
     assert rig.target.delete(path)

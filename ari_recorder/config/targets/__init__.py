@@ -9,8 +9,10 @@ from pydantic import Field
 from .common import AnyTarget
 from .local import LocalTarget
 from .sftp import SftpTarget
+from .smb import SmbTarget
 from .ssh import SshServer
 from .template import TEMPLATE, TEMPLATE_WORDS, PathTemplate
+from .tunnel import Tunnel
 
 __all__ = [
     "TEMPLATE",
@@ -19,9 +21,11 @@ __all__ = [
     "LocalTarget",
     "PathTemplate",
     "SftpTarget",
+    "SmbTarget",
     "SshServer",
     "Target",
+    "Tunnel",
 ]
 
-Target: TypeAlias = Annotated[LocalTarget | SftpTarget, Field(discriminator="kind")]
+Target: TypeAlias = Annotated[LocalTarget | SftpTarget | SmbTarget, Field(discriminator="kind")]
 """Any target, told apart by `kind`. A new kind gets a file beside this one, its name here, and `targets/`."""
