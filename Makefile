@@ -8,12 +8,12 @@ LAB := $(PYTHON) -m ari_recorder.lab
 TEST := $(LAB) run -- $(BIN)/python -m pytest
 QUICK := tests/unit tests/scenarios tests/conformance
 # Real calls in real time want the machine for themselves, one after the other.
-LIVE := tests/integration tests/crash
+LIVE := tests/integration tests/crash tests/soak
 
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs clean needs venv venv-dev
+.PHONY: help demo test lint bench soak docs clean needs venv venv-dev
 .NOTPARALLEL:
 
 help: ## Say what can be made
@@ -38,6 +38,9 @@ lint: venv-dev ## Lint, formatting, types and the law of dependency only
 
 bench: needs venv-dev ## Measure what recording costs, beside MixMonitor and sox
 	@exec $(LAB) run --image asterisk22 -- $(BIN)/python -m tests.bench $(ARGS)
+
+soak: needs venv-dev ## Let everything fail at random while 500 calls are recorded (ARGS="--calls 2000")
+	@exec $(LAB) run --image asterisk22 -- $(BIN)/python -m tests.soak $(ARGS)
 
 docs: venv-dev ## Write the reference pages that are generated from the code
 	$(BIN)/python -m docs.generate

@@ -1,0 +1,88 @@
+"""In the end: every call accounted for, every archive whole, one unbroken chain."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+from ari_recorder.evidence.verify import verify
+from ari_recorder.targets.base import is_part
+from tests.crash.calls import refusal_lines, spool_of
+from tests.integration.scene import Result
+from tests.phones.judge import judge
+
+from .ground import Ground
+from .traffic import Fate, Lines
+
+FLUSHED = 2.6
+"""Seconds. Asterisk writes at least every 2 s what it recorded (ASTERISK.md, "Files"), in whole buffers."""
+
+
+def account(ground: Ground, lines: Lines) -> Counter[str]:
+    """How many calls met which end; AssertionError when one is missing, doubled or damaged."""
+    results = ground.stage.results()
+    ends = Counter(_end_of(fate, results, lines) for fate in lines.fates)
+    recorded = Counter(result.call["sip_call_id"] for result in results)
+    assert not [identity for identity, times in recorded.items() if times > 1]
+    assert recorded.keys() <= {fate.spoken.caller.call_id for fate in lines.fates}
+    refused = refusal_lines(ground.recorder.folder)
+    assert ends["refused"] <= len(refused), f"{ends}, but only {len(refused)} refusals"
+    _assert_archives(ground, len(results))
+    return ends
+
+
+def _end_of(fate: Fate, results: list[Result], lines: Lines) -> str:
+    mine = [r for r in results if r.call["sip_call_id"] == fate.spoken.caller.call_id]
+    if not mine:
+        told = f"the call from {fate.spoken.number} is lost"
+        if fate.cut_at is not None:
+            assert not fate.rolled or fate.cut_at - fate.began < FLUSHED, told
+            return "cut before anything was written"
+        assert not fate.rolled, told
+        assert fate.met(lines.lame), told
+        return "refused"
+    if fate.cut_at is not None:
+        _assert_begun(fate, mine[0])
+        return "cut off"
+    if not fate.rolled:
+        return "recorded late"
+    lines.traffic.judge(fate.spoken, mine)
+    return "whole"
+
+
+def _assert_begun(fate: Fate, result: Result) -> None:
+    """What was said until shortly before Asterisk died is there, in order and unaltered."""
+    assert fate.cut_at is not None
+    said = (("left", result.left, fate.spoken.caller), ("right", result.right, fate.spoken.callee))
+    for side, channel, end in said:
+        if end is None or not end.sent or not fate.rolled:
+            continue
+        verdict = judge(channel, end.sent)
+        until = fate.cut_at - FLUSHED
+        owed = [n for n, at in enumerate(end.sent_at) if at < until]
+        missing = set(verdict.missing) & set(owed)
+        assert not missing, f"{side} of {result.file.stem}: {sorted(missing)} of {len(owed)} frames are lost"
+        wrong = [*verdict.damaged, *verdict.doubled, *verdict.backwards]
+        assert not wrong, f"{side} of {result.file.stem}: {verdict}"
+
+
+def _assert_archives(ground: Ground, count: int) -> None:
+    recorder = ground.recorder
+    links = recorder.links()
+    assert [link["number"] for link in links] == list(range(1, len(links) + 1))
+    held = {name: _held(root) for name, root in ground.archives.items()}
+    for name, root in ground.archives.items():
+        report = verify([root], certificate=recorder.certificate, chain_log=recorder.chain, target=name)
+        assert report.ok, (name, report.findings)
+        assert (report.recordings, report.intact) == (count, count), name
+        assert not [path for path in held[name] if is_part(Path(path).name)], f"{name} holds torn files"
+        assert held[name] == held["archive"], f"{name} differs from the folder"
+    assert not recorder.states(), "recordings are left in the spool"
+    left = [name for name in spool_of(recorder.spool) if not name.startswith((".", "reserve"))]
+    assert not left, left
+
+
+def _held(root: Path) -> dict[str, str]:
+    files = (path for path in sorted(root.rglob("*")) if path.is_file())
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}

@@ -1,0 +1,78 @@
+"""The soak itself, short or long."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from ari_recorder.lab.pbx import Pbx
+from ari_recorder.lab.progress import Progress
+from tests.crash.calls import Traffic
+
+from .account import account
+from .ground import ground
+from .traffic import Lines
+from .troubles import Troubles
+
+PATIENCE = 180.0
+"""Seconds in which everything must be delivered once nothing fails any more."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    calls: int
+    at_once: int
+    seed: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    ends: Counter[str]
+    """How many calls ended how."""
+    troubles: Counter[str]
+
+
+async def soak(pbx: Pbx, folder: Path, plan: Plan, progress: Progress) -> Outcome:
+    """AssertionError when anything is lost, doubled or damaged."""
+    progress(f"soak of {plan.calls} calls on {plan.at_once} lines, seed {plan.seed}")
+    async with ground(pbx, folder) as place:
+        traffic = await Traffic(place.stage).open()
+        lines = Lines(traffic, plan.calls, plan.at_once, random.Random(f"{plan.seed}/calls"))
+        troubles = Troubles(place, lines, random.Random(f"{plan.seed}/troubles"))
+        trouble = asyncio.create_task(troubles.run())
+        telling = asyncio.create_task(_tell(lines, troubles, progress))
+        calls = asyncio.create_task(lines.run())
+        await asyncio.wait({trouble, calls}, return_when=asyncio.FIRST_COMPLETED)
+        trouble.cancel()
+        await asyncio.wait({trouble})
+        telling.cancel()
+        if not trouble.cancelled():
+            trouble.result()
+        await calls
+        await _quiet(troubles)
+        progress("all calls are over; waiting for the deliveries")
+        await place.stage.until("empty spool", lambda: not place.recorder.states(), limit=PATIENCE)
+        ends = await asyncio.to_thread(account, place, lines)
+    progress(f"{dict(ends)} after {dict(troubles.met)}")
+    return Outcome(ends, troubles.met)
+
+
+async def _quiet(troubles: Troubles) -> None:
+    """Everything runs again, and deliveries that have learnt to wait need not."""
+    while troubles.busy:
+        await asyncio.sleep(0.05)
+    troubles.ground.recorder.stop()
+    await asyncio.to_thread(troubles.ground.recorder.start)
+
+
+async def _tell(lines: Lines, troubles: Troubles, progress: Progress) -> None:
+    while True:
+        await asyncio.sleep(5)
+        over = sum(fate.over is not None for fate in lines.fates)
+        waiting = len(troubles.ground.recorder.states())
+        progress(
+            f"{over} of {lines.count} calls over, {waiting} in the spool, {troubles.met.total()} troubles"
+        )
