@@ -1,0 +1,170 @@
+"""One spool folder among several: whether it can be used, what id it has, and how much room is left in it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from ..disk import durable
+from ..disk.mounts import mount_of
+from ..disk.reserve import Reserve
+from ..disk.space import Space, space
+from ..model.errors import PermanentError, RecorderError, TransientError
+from .folders import TRASH, Spool
+from .ledger import Known
+
+MARK = ".place"
+"""File with the folder's own id."""
+COMING = ".move-"
+"""Prefix of a copy that comes from another spool folder and does not count yet."""
+PROBE = ".probe"
+
+
+class Place:
+    """Blocking. `open`, `look`, `fail` and `close` are called by one thread at a time."""
+
+    def __init__(self, name: str, root: Path) -> None:
+        self.name = name
+        """`primary`, `second`, or the path of a folder that the configuration does not name."""
+        self.root = root
+        self.spool = Spool(root)
+        self.reserve = Reserve(root)
+        self.id = ""
+        """Empty where the folder is too full to hold even its id."""
+        self.ready = False
+        """Open for reading and writing."""
+        self.error: RecorderError | None = None
+        """Why it is not ready."""
+
+    def __repr__(self) -> str:
+        return f"Place({self.name!r}, {str(self.root)!r}, ready={self.ready})"
+
+    @property
+    def volatile(self) -> bool:
+        """On a RAM disk."""
+        return mount_of(self.root).volatile
+
+    @property
+    def known(self) -> Known:
+        return Known(str(self.root), self.id, str(mount_of(self.root).point))
+
+    def open(self, known: Known | None) -> None:
+        """Make it ours; RecorderError `spool.*`. `known` is how it was when last in use."""
+        try:
+            self._demand_mounted(known)
+            self.id = _read(self.root / MARK) or ""
+            self.spool.open()
+            try:
+                with durable.explained(f"Writing to the spool folder {self.root}"):
+                    self._probe()
+                    self.id = self._identity()
+            except RecorderError as error:
+                if error.code != "spool.full":
+                    self.spool.close()
+                    raise
+        except RecorderError as error:
+            self.error = error
+            raise
+        self.ready, self.error = True, None
+
+    def look(self) -> None:
+        """RecorderError when it is no longer the folder that was opened, or no longer takes anything."""
+        facts = self.space()
+        if facts.read_only:
+            raise PermanentError(
+                "spool.unusable",
+                f"The disk of the spool folder {self.root} is mounted read-only.",
+                remedy="Look why (dmesg), and mount it for writing.",
+            )
+        if self.id and _read(self.root / MARK) != self.id:
+            raise _not_mounted(self.root)
+
+    def fail(self, error: RecorderError) -> None:
+        """Leave it out until it can be opened again."""
+        self.close()
+        self.error = error
+
+    def close(self) -> None:
+        """Let go of the folder, so that its disk can be unmounted."""
+        self.ready = False
+        self.spool.close()
+
+    def space(self) -> Space:
+        return space(self.root)
+
+    def demand_room(self, wanted: int) -> None:
+        """TransientError `spool.full` when fewer bytes are free, or hardly any file can be made."""
+        facts = self.space()
+        if facts.free < wanted or facts.files_free == 0:
+            raise TransientError(
+                "spool.full",
+                f"{facts.free // 1_000_000} MB are free in the spool folder {self.root}, and "
+                f"{wanted // 1_000_000} MB have to be.",
+                remedy="Free space on its disk, or see why nothing is delivered: ari-recorder status.",
+            )
+
+    def readable(self) -> bool:
+        """Its recordings can at least be read: it is ready, or what was mounted read-only."""
+        return self.ready or bool(self.id and _read(self.root / MARK) == self.id)
+
+    def drop(self, recording_id: str) -> None:
+        """Delete a copy that does not count, as `RecordingFolder.remove`; OSError."""
+        path, trash = self.root / recording_id, self.root / (TRASH + recording_id)
+        shutil.rmtree(trash, ignore_errors=True)
+        if path.exists():
+            durable.publish(path, trash)
+        shutil.rmtree(trash, ignore_errors=True)
+
+    def _demand_mounted(self, known: Known | None) -> None:
+        """An empty mount point must not be filled: what waits on the disk would be forgotten."""
+        if known is None or (self.root / MARK).exists():
+            return
+        if known.mount != str(mount_of(self.root).point):
+            raise _not_mounted(self.root)
+
+    def _identity(self) -> str:
+        """The folder's id, which it gets when it has none."""
+        mark = self.root / MARK
+        if (found := _read(mark)) and len(found) == 32:
+            return found
+        made = secrets.token_hex(16)
+        mark.unlink(missing_ok=True)
+        durable.write_new(mark, made.encode())
+        durable.sync_folder(self.root)
+        return made
+
+    def _probe(self) -> None:
+        """Some disks take an open but no write."""
+        path = self.root / PROBE
+        path.unlink(missing_ok=True)
+        try:
+            durable.write_new(path, b"probe")
+        finally:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _read(mark: Path) -> str | None:
+    try:
+        return mark.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _not_mounted(root: Path) -> TransientError:
+    return TransientError(
+        "spool.unusable",
+        f"The spool folder {root} is not the one that was used last: its disk is not mounted.",
+        remedy=f"Mount it. If the folder is to be used without that disk: touch {root / MARK}",
+    )
+
+
+def clear_arrivals(root: Path, keep: frozenset[str]) -> None:
+    """Clear away copies that were on their way here and do not count, but those of `keep`."""
+    with suppress(OSError):
+        for entry in os.scandir(root):
+            if entry.name.startswith(COMING) and entry.name.removeprefix(COMING) not in keep:
+                shutil.rmtree(entry.path, ignore_errors=True)

@@ -1,0 +1,383 @@
+"""The spool folders as one spool: the first, a second on another disk or a RAM disk, others in maintenance.
+
+`Spools` can do what a `Spool` can. A recording is in one folder at a time; which one is told by the ledger
+(`spool/ledger.py`) where more than one copy stands. A folder that cannot be reached or written is left out
+and looked at again; its recordings come back with it. Everything here blocks: call it in a thread.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from ..disk import durable
+from ..model.errors import PermanentError, RecorderError, TransientError
+from ..model.recording import Recording, State
+from .folders import Locks, RecordingFolder
+from .glance import glance
+from .ledger import Ledger, Move
+from .place import Place, clear_arrivals
+from .relocation import carry, settle
+
+log = structlog.get_logger(__name__)
+
+PRIMARY, SECOND = "primary", "second"
+
+
+class Moved(StrEnum):
+    DONE = "done"
+    BUSY = "busy"
+    """Somebody works in it now; again later."""
+    GONE = "gone"
+    """It is no longer where it was: delivered, or moved already."""
+
+
+class PlacedFolder(RecordingFolder):
+    """A recording's folder, in whichever spool folder it is now."""
+
+    __slots__ = ("_spools",)
+
+    def __init__(self, spools: Spools, recording_id: str, place: Place, locks: Locks) -> None:
+        super().__init__(place.root, recording_id, locks)
+        self._spools = spools
+
+    @property
+    def path(self) -> Path:
+        return self._spools.home(self.id).root / self.id
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        with self._spools.at_work(self.id):
+            yield
+
+    def save(self, recording: Recording) -> None:
+        """As `RecordingFolder.save`; on a full disk the reserve is given up for it."""
+        with self._locks.of(self.id):
+            place = self._spools.home(self.id)
+            try:
+                super().save(recording)
+            except RecorderError as error:
+                if not gave_room(place, error):
+                    raise
+                super().save(recording)
+
+    def remove(self) -> None:
+        with self._locks.of(self.id):
+            with durable.explained(f"Removing {self.path}"):
+                self._spools.ledger.gone(self.id)
+            super().remove()
+            self._spools.forget(self.id)
+
+
+class Spools:
+    """`places` in the order in which new recordings try them. Reading needs no `open()`."""
+
+    def __init__(
+        self, primary: Path, *, state: Path, second: Path | None = None, stop_at_free: int = 0
+    ) -> None:
+        self.ledger = Ledger(state)
+        self.places = [Place(PRIMARY, primary)]
+        if second is not None:
+            self.places.append(Place(SECOND, second))
+        self.damaged: dict[str, RecorderError] = {}
+        """Folders that the last `journals()` had to pass over, by name. They are never touched."""
+        self._stop_at_free = stop_at_free
+        self._opened = False
+        self._locks = Locks()
+        self._guard = threading.RLock()
+        self._homes: dict[str, Place] = {}
+        """Recordings that are not in the first folder."""
+        self._at_work: Counter[str] = Counter()
+
+    # -- opening -------------------------------------------------------------------------------------------
+
+    def open(self) -> Self:
+        """Open every folder that can be, and finish moves that a crash interrupted.
+
+        PermanentError `spool.in-use`, `spool.damaged`, or the first folder's error when none can be used; a
+        disk that is merely full is no reason not to begin, for delivery frees it.
+        """
+        self._read_ledger()
+        try:
+            for place in self._watched():
+                with suppress(TransientError, PermanentError):
+                    self._open(place)
+            errors = [place.error for place in self._watched() if place.error is not None]
+            in_use = [error for error in errors if error.code == "spool.in-use"]
+            full = any(error.code == "spool.full" for error in errors)
+            if in_use or (errors and not full and not any(place.ready for place in self.places)):
+                raise (in_use or errors)[0]
+        except BaseException:
+            self.close()
+            raise
+        self._opened = True
+        settle(self.ledger, self.places)
+        return self
+
+    def close(self) -> None:
+        for place in self.places:
+            place.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def look_again(self) -> list[RecordingFolder]:
+        """Look at every folder; the recordings of those that are back, to be taken up again."""
+        back: list[Place] = []
+        for place in self._watched():
+            try:
+                if place.ready:
+                    place.look()
+                    self._keep_reserve(place)
+                else:
+                    self._open(place)
+                    back.append(place)
+            except RecorderError as error:
+                self._fail(place, error)
+        settle(self.ledger, self.places)
+        return [self._folder(name, place) for place in back for name in self.names(place)]
+
+    # -- what a Spool can ----------------------------------------------------------------------------------
+
+    def create(self, recording: Recording) -> RecordingFolder:
+        """A new recording's folder in the first place that takes it, durable when this returns.
+
+        A new one (DECIDED) begins only where `stop_at_free` bytes are free; one whose call is being recorded
+        already is kept wherever there is any room. TransientError `spool.full`, PermanentError
+        `spool.unusable`, ValueError as `Spool.create`.
+        """
+        if self.get(recording.id) is not None:
+            raise ValueError(f"recording {recording.id} exists already")
+        new = recording.state is State.DECIDED
+        errors: list[RecorderError] = []
+        for place in self._order(new):
+            try:
+                self._create(place, recording, new=new)
+            except RecorderError as error:
+                errors.append(error)
+                if error.code != "spool.full":
+                    self._fail(place, error)
+                if (place.root / recording.id).exists():
+                    raise  # it stands there, if not durably: a second one must not stand elsewhere
+            else:
+                return self._folder(recording.id, place)
+        full = [error for error in errors if error.code == "spool.full"]
+        raise (full or errors or [self._unusable()])[0]
+
+    def get(self, recording_id: str) -> RecordingFolder | None:
+        """The folder of a recording; None when there is none, or where it cannot be reached."""
+        for place in self._readable():
+            if not self.ledger.hides(place.root, recording_id) and place.spool.get(recording_id) is not None:
+                return self._folder(recording_id, place)
+        return None
+
+    def all(self) -> Iterator[RecordingFolder]:
+        """Every recording's folder in the order of the ids, nothing read yet: cheap for 20 000."""
+        merged = heapq.merge(*(self._listed(place) for place in self._readable()), key=lambda each: each[0])
+        last = ""
+        for name, place in merged:
+            if name == last:
+                self.damaged[name] = _twice(name, place)
+                continue
+            last = name
+            yield self._folder(name, place)
+
+    def states(self) -> Iterator[tuple[RecordingFolder, State | None]]:
+        """As `Spool.states`."""
+        for folder in self.all():
+            yield folder, glance(str(folder.path / "recording.json"), folder.id)
+
+    def journals(self) -> Iterator[tuple[RecordingFolder, Recording]]:
+        """Every recording that can be read, one at a time; the others are put into `damaged`."""
+        self.damaged = {}
+        for folder in self.all():
+            try:
+                recording = folder.load()
+            except RecorderError as error:
+                if folder.path.exists():
+                    self.damaged[folder.id] = error
+                continue
+            yield folder, recording
+
+    # -- moving --------------------------------------------------------------------------------------------
+
+    def move(self, recording_id: str, destination: Place, floor: int | None = None) -> Moved:
+        """Bring a recording whose call is over into another folder; errors as `relocation.carry`.
+
+        `floor` bytes are left free there; by default as many as a new recording needs.
+        """
+        with self._locks.of(recording_id):
+            source = self._whereabouts(recording_id)
+            if source is None or source is destination:
+                return Moved.GONE
+            if self._at_work[recording_id]:
+                return Moved.BUSY
+            try:
+                carry(
+                    recording_id, source, destination, self.ledger,
+                    self._stop_at_free if floor is None else floor,
+                )  # fmt: skip
+            finally:
+                counts = self.ledger.hides(source.root, recording_id)
+                if counts or not (source.root / recording_id).exists():
+                    self._folder(recording_id, destination)
+            return Moved.DONE
+
+    # -- for the folders -----------------------------------------------------------------------------------
+
+    def home(self, recording_id: str) -> Place:
+        """Where a recording is, or would be looked for."""
+        return self._homes.get(recording_id, self.places[0])
+
+    def forget(self, recording_id: str) -> None:
+        with self._guard:
+            self._homes.pop(recording_id, None)
+
+    @contextmanager
+    def at_work(self, recording_id: str) -> Iterator[None]:
+        """Nobody moves the recording while this lasts."""
+        with self._locks.of(recording_id), self._guard:
+            self._at_work[recording_id] += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._at_work[recording_id] -= 1
+                if not self._at_work[recording_id]:
+                    del self._at_work[recording_id]
+
+    def names(self, place: Place) -> list[str]:
+        """The recordings that are in a folder, by id."""
+        return [f.id for f in place.spool.all() if not self.ledger.hides(place.root, f.id)]
+
+    def use(self, place: Place) -> None:
+        """Open a folder, also one that the configuration does not name; RecorderError when it cannot be."""
+        if not place.ready:
+            self._open(place)
+        if place not in self.places:
+            self.places.append(place)
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _read_ledger(self) -> None:
+        """And the folders that are only known from it."""
+        self.ledger.read()
+        placement = self.ledger.placement
+        roots = [*placement.extra, *(move.destination for move in self.ledger.moves())]
+        for root in dict.fromkeys([*roots, placement.begin_in] if placement.begin_in else roots):
+            if root not in {str(place.root) for place in self.places}:
+                self.places.append(Place(root, Path(root)))
+
+    def _watched(self) -> list[Place]:
+        left = self.ledger.placement.left
+        return [place for place in self.places if str(place.root) not in left]
+
+    def _open(self, place: Place) -> None:
+        known = {each.path: each for each in self.ledger.placement.known}
+        place.open(known.get(str(place.root)))
+        if place.id and known.get(str(place.root)) != place.known:
+            others = tuple(each for path, each in known.items() if path != str(place.root))
+            with suppress(OSError):
+                self.ledger.place(replace(self.ledger.placement, known=(*others, place.known)))
+        coming = (m.recording for m in self.ledger.moves() if m.destination == str(place.root))
+        clear_arrivals(place.root, frozenset(coming))
+        self._keep_reserve(place)
+
+    def _keep_reserve(self, place: Place) -> None:
+        """Made again only where there is plenty, so that it does not come and go with every journal."""
+        if not place.reserve.held and place.space().free > self._stop_at_free:
+            place.reserve.hold()
+
+    def _fail(self, place: Place, error: RecorderError) -> None:
+        with self._guard:
+            if place.ready:
+                log.error(str(error), action="spool.left-out", folder=str(place.root), code=error.code)
+            place.fail(error)
+
+    def _order(self, new: bool) -> list[Place]:
+        """Where a recording may begin, the best first; a folder that is being left takes no new one."""
+        placement = self.ledger.placement
+        ready = [place for place in self.places if place.ready]
+        ready.sort(key=lambda p: (str(p.root) != placement.begin_in, str(p.root) in placement.leaving))
+        return [p for p in ready if not (new and str(p.root) in placement.leaving)]
+
+    def _create(self, place: Place, recording: Recording, *, new: bool) -> None:
+        if new:
+            place.demand_room(self._stop_at_free)
+            place.spool.create(recording)
+            return
+        # It began somewhere: where that is out of reach, this copy counts when it comes back.
+        out = [p for p in self._watched() if not p.ready]
+        if out:
+            with durable.explained("Noting where the recording is"):
+                self.ledger.decide(Move(recording.id, str(out[0].root), str(place.root), place.id))
+        try:
+            place.spool.create(recording)
+        except RecorderError as error:
+            if not gave_room(place, error):
+                raise
+            place.spool.create(recording)
+
+    def _readable(self) -> list[Place]:
+        if self._opened:
+            return [place for place in self.places if place.ready]
+        self._read_ledger()
+        return [place for place in self.places if place.root.is_dir()]
+
+    def _listed(self, place: Place) -> Iterable[tuple[str, Place]]:
+        return ((name, place) for name in self.names(place))
+
+    def _whereabouts(self, recording_id: str) -> Place | None:
+        return next(
+            (
+                place
+                for place in self.places
+                if place.readable()
+                and not self.ledger.hides(place.root, recording_id)
+                and place.spool.get(recording_id) is not None
+            ),
+            None,
+        )
+
+    def _folder(self, recording_id: str, place: Place) -> RecordingFolder:
+        with self._guard:
+            if place is self.places[0]:
+                self._homes.pop(recording_id, None)
+            else:
+                self._homes[recording_id] = place
+        return PlacedFolder(self, recording_id, place, self._locks)
+
+    def _unusable(self) -> RecorderError:
+        errors = [place.error for place in self.places if place.error is not None]
+        return (errors or [PermanentError("spool.unusable", "No spool folder takes new recordings now.")])[0]
+
+
+def gave_room(place: Place, error: RecorderError) -> bool:
+    """Whether the disk was full and the reserve has been given up for whoever writes."""
+    if error.code != "spool.full" or not place.reserve.release():
+        return False
+    log.warning("The spool is full; its reserve is used", action="spool.reserve", folder=str(place.root))
+    return True
+
+
+def _twice(name: str, place: Place) -> PermanentError:
+    return PermanentError(
+        "spool.damaged",
+        f"The recording {name} stands in more than one spool folder; the one in {place.root} is not used.",
+        remedy="Compare the two, and move one of them away.",
+    )
