@@ -19,6 +19,7 @@ from ..model.evidence import Sealed, SealedFile
 from ..model.recording import Recording, State
 from ..targets import paths
 from ..targets.base import Target
+from ..targets.pace import Pace, paced
 from .folders import RecordingFolder
 from .retry import Pauses, Verdict, decide
 
@@ -70,12 +71,14 @@ class Attempt:
         *,
         target_failures: int = 0,
         certified: set[str] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._folder = folder
         self._target = target
         self._terms = terms
         self._target_failures = target_failures
         self._certified = set() if certified is None else certified
+        self._pace = pace
         self._receipts: dict[str, Receipt] = {}
         self._log = log.bind(recording=folder.id, target=target.name)
 
@@ -95,7 +98,8 @@ class Attempt:
         if recording.state not in DELIVERABLE or recording.sealed is None:
             return Outcome(recording)
         try:
-            recording = self._deliver(recording, recording.sealed)
+            with paced(self._pace):
+                recording = self._deliver(recording, recording.sealed)
         except AbandonedError:
             raise
         except RecorderError as error:
@@ -170,6 +174,8 @@ class Attempt:
         verdict = self._decide(error, attempts)
 
         def change(now: Recording) -> Recording:
+            if self._delivery(now).state is DeliveryState.DELIVERED:
+                return now  # another attempt was faster: what is confirmed stays so
             return _with(
                 now,
                 self._delivery(now),

@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import random as chance
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import structlog
 
+from ..config.targets.limits import Limits
 from ..model.delivery import DeliveryState
 from ..model.errors import ConfigError, RecorderError
 from ..model.recording import Recording, State
 from ..targets.base import Target
 from .attempt import DELIVERABLE, Terms, blocked_without_target, discard, no_certificate, utc_now
 from .folders import RecordingFolder
-from .lane import Health, Lane, in_thread
+from .lane import Ears, Health, Lane, in_thread, nowhere, unheard
 from .retry import Pauses
 
 CLOSING = 5.0
 """Seconds that all targets together get to let go of their connections."""
+RETIRING = 30.0
+"""Seconds that what is under way gets to end when its target was changed or taken away."""
+BATCH = 16
+"""Journals read at a time by the intake."""
+SHARE = 0.5
+"""Of the time, at most, that the intake spends on reading a backlog: calls that are recorded come first."""
 
 log = structlog.get_logger(__name__)
 
@@ -37,9 +45,11 @@ def _ignore(_recording: Recording) -> None:
 class Deliverer:
     """The delivery side of one spool. All methods are called on the event loop, and none of them blocks.
 
-    `certificate` names the file of a sealing certificate by its `Sealed.certificate_sha256`, or None.
+    `limits` holds for the targets it names. `certificate` names the file of a sealing certificate by its
+    `Sealed.certificate_sha256`, or None. `find` tells where a recording is whose folder has moved.
     `on_change` is called on the event loop with each recording whose deliveries have changed, as journalled;
-    with state DELIVERED it is the last call for it, and its folder is gone.
+    with state DELIVERED it is the last call for it, and its folder is gone. `on_health` is called with how a
+    target does, whenever that is news.
     A recording whose setting names no target stays as it is, sealed, in the spool.
     """
 
@@ -47,22 +57,25 @@ class Deliverer:
         self,
         targets: Mapping[str, Target],
         *,
+        limits: Mapping[str, Limits] | None = None,
         certificate: Callable[[str], Path | None] = no_certificate,
+        find: Callable[[str], RecordingFolder | None] = nowhere,
         on_change: Callable[[Recording], None] = _ignore,
+        on_health: Callable[[Health], None] = unheard,
         clock: Callable[[], datetime] = utc_now,
         random: Callable[[], float] = chance.random,
         pauses: Pauses | None = None,
-        at_once: int = 2,
     ) -> None:
         self._terms = Terms(certificate, clock, random, pauses or Pauses())
-        self._on_change = on_change
-        self._lanes = {
-            name: Lane(target, self._terms, at_once=at_once, on_change=on_change)
-            for name, target in targets.items()
-        }
+        self._ears = Ears(on_change, on_health, find)
+        self._lanes: dict[str, Lane] = {}
+        self._retiring: set[Lane] = set()
         self._intake: asyncio.Queue[RecordingFolder] = asyncio.Queue()
         self._stop = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        for name, target in targets.items():
+            self._lanes[name] = Lane(target, self._terms, self._ears, (limits or {}).get(name))
 
     def submit(self, folder: RecordingFolder) -> None:
         """Take over a recording. Cheap, and harmless for one that is not sealed or is submitted already:
@@ -73,6 +86,62 @@ class Deliverer:
         """How each target does."""
         return tuple(lane.health() for lane in self._lanes.values())
 
+    def retry(self, recordings: Collection[str] | None = None, targets: Collection[str] | None = None) -> int:
+        """Let what waits for its next try be due now: these recordings, at these targets (None: all).
+
+        How many deliveries that are.
+        """
+        lanes = (lane for name, lane in self._lanes.items() if targets is None or name in targets)
+        return sum(lane.retry(recordings) for lane in lanes)
+
+    # -- targets that come, change and go ------------------------------------------------------------------
+
+    def put_in(self, target: Target, limits: Limits | None = None) -> None:
+        """Use a target that is new or has changed. What waits for it is due now; what is under way is
+        finished with the old one, or left by it after RETIRING seconds.
+
+        Recordings that were blocked because there was no such target have to be submitted again.
+        """
+        lane = Lane(target, self._terms, self._ears, limits)
+        old = self._lanes.get(target.name)
+        self._lanes[target.name] = lane
+        if old is not None:
+            for folder in old.take():
+                lane.add_now(folder)
+            self._retire(old)
+        if self._tasks is not None:
+            self._tasks.create_task(lane.run(), name=f"delivery to {target.name}")
+
+    def take_out(self, name: str) -> None:
+        """Use a target no more. What waits for it is journalled as blocked, with a sentence."""
+        if (old := self._lanes.pop(name, None)) is not None:
+            waiting = old.take()
+            self._retire(old)
+            for folder in waiting:
+                self.submit(folder)
+
+    def _retire(self, lane: Lane) -> None:
+        lane.stop()
+        if self._tasks is None:
+            return
+        self._retiring.add(lane)
+        self._tasks.create_task(self._let_go(lane), name=f"end of delivery to {lane.target.name}")
+
+    async def _let_go(self, lane: Lane) -> None:
+        """What a target had under way when it was exchanged is not given to its successor before its end."""
+        await lane.ended(RETIRING)
+        left = (*lane.unfinished(), *lane.take())
+        lane.abandon()
+        self._retiring.discard(lane)
+        for folder in left:
+            if (successor := self._lanes.get(lane.target.name)) is not None:
+                successor.add_now(folder)
+            else:
+                self.submit(folder)
+        await self._close_targets([lane])
+
+    # -- running -----------------------------------------------------------------------------------------
+
     async def run(self) -> None:
         """Deliver until `close()`, or until cancelled; after that nothing more is written to the spool."""
         self._work = asyncio.create_task(self._deliver(), name="delivery")
@@ -81,7 +150,7 @@ class Deliverer:
         except asyncio.CancelledError:
             if self._stop.is_set() and self._work.cancelled():
                 return  # close() lost patience with what was under way
-            self._terms.abandoned.set()
+            self._abandon()
             self._work.cancel()
             raise
 
@@ -91,46 +160,77 @@ class Deliverer:
         What is let go of writes nothing more to the spool; the next start takes it up again.
         """
         self._stop.set()
-        for lane in self._lanes.values():
+        lanes = [*self._lanes.values(), *self._retiring]
+        for lane in lanes:
             lane.stop()
         if self._work is not None:
             await asyncio.wait({self._work}, timeout=seconds)
-        self._terms.abandoned.set()
-        closing = {
-            asyncio.create_task(in_thread(lane.target.close, f"close-{name}"))
-            for name, lane in self._lanes.items()
-        }
-        if closing:
-            await asyncio.wait(closing, timeout=CLOSING)
+        self._abandon()
+        await self._close_targets(lanes)
         if self._work is not None:
             self._work.cancel()
             await asyncio.wait({self._work})
 
+    def _abandon(self) -> None:
+        self._terms.abandoned.set()
+        for lane in (*self._lanes.values(), *self._retiring):
+            lane.abandon()
+
+    async def _close_targets(self, lanes: Collection[Lane]) -> None:
+        closing = {
+            asyncio.create_task(in_thread(lane.target.close, f"close-{lane.target.name}")) for lane in lanes
+        }
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSING)
+
     async def _deliver(self) -> None:
         async with asyncio.TaskGroup() as group:
+            self._tasks = group
             intake = group.create_task(self._take_in(), name="delivery intake")
             for name, lane in self._lanes.items():
                 group.create_task(lane.run(), name=f"delivery to {name}")
             await self._stop.wait()
+            self._tasks = None
             intake.cancel()
+
+    # -- the intake --------------------------------------------------------------------------------------
 
     async def _take_in(self) -> None:
         while True:
-            folder = await self._intake.get()
-            recording = await in_thread(partial(self._admit, folder), "delivery-intake")
-            if recording is not None:
+            folders = [await self._intake.get()]
+            while len(folders) < BATCH and not self._intake.empty():
+                folders.append(self._intake.get_nowait())
+            begun = time.monotonic()
+            admitted = await in_thread(partial(self._admit_all, folders), "delivery-intake")
+            for folder, recording in admitted:
                 self._queue(folder, recording)
+            if not self._intake.empty():
+                await asyncio.sleep((time.monotonic() - begun) * (1 / SHARE - 1))
 
     def _queue(self, folder: RecordingFolder, recording: Recording) -> None:
         for name in dict.fromkeys(recording.setting.targets):
             delivery = recording.delivery(name)
             if delivery is not None and delivery.state is DeliveryState.DELIVERED:
                 continue
+            if any(lane.target.name == name and lane.holds(folder.id) for lane in self._retiring):
+                continue  # handed over when it has ended there
             if name in self._lanes:
                 self._lanes[name].add(folder, recording)
             else:
                 log.warning("No such target", action="delivery.no-target", recording=folder.id, target=name)
-                self._on_change(recording)
+                self._ears.change(recording)
+
+    def _admit_all(self, folders: list[RecordingFolder]) -> list[tuple[RecordingFolder, Recording]]:
+        found = []
+        for folder in folders:
+            if not folder.path.exists():
+                moved = self._ears.find(folder.id)
+                if moved is None:
+                    continue  # delivered meanwhile, or moved to another recorder
+                folder = moved
+            if (recording := self._admit(folder)) is not None:
+                found.append((folder, recording))
+        return found
 
     def _admit(self, folder: RecordingFolder) -> Recording | None:
         """The recording when there is something to deliver; what cannot be read is passed over. Blocks."""
@@ -155,7 +255,7 @@ def _without_targets(recording: Recording, missing: Iterable[str]) -> Recording:
         error = ConfigError(
             "config.reference",
             f'The setting "{recording.setting.name}" names the target "{name}", which is not in the policy.',
-            remedy="Define the target again under this name and restart; the recording waits for it.",
+            remedy="Define the target under this name and send the recorder SIGHUP; the recording waits.",
         )
         recording = blocked_without_target(recording, name, error)
     return recording

@@ -585,4 +585,4 @@ async def test_waiting_recordings_cost_no_memory_for_their_contents(spool: Spool
             deliverer.submit(sealed(spool, f"r-{number}", "a"))
         await eventually(lambda: deliverer.health()[0].waiting == 30)
         held = [item for lane in deliverer._lanes.values() for item in lane._due]
-        assert all(isinstance(folder, RecordingFolder) for _, _, folder in held)
+        assert all(isinstance(entry[3], RecordingFolder) for entry in held)

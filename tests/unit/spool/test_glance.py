@@ -38,7 +38,7 @@ def test_the_longest_id_is_seen(tmp_path: Path) -> None:
         '{"format": "ari-recorder/recording/1", "recording": {"id": "r-2", "state": "sealed"}}',
         '{"format": "ari-recorder/recording/1", "recording": {"id": "r-1", "state": "lost"}}',
         '{"format": "ari-recorder/recording/1", "recording": {"state": "sealed", "id": "r-1"}}',
-        '{"format": "ari-recorder/recording/1", "recording": {"id": "r-1", "reason": "\\"state\\": \\"sealed"}}',
+        '{"format": "ari-recorder/recording/1", "recording": {"id": "r-1", "x": "\\"state\\": \\"sealed"}}',
         '{"format": "ari-recorder/recording/1", "recording": {"id": "r-1", "state": "seal',
         "\x00" * 600,
     ],
