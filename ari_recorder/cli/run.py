@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 from ..config.machine import Machine
 from ..model.errors import RecorderError
@@ -19,17 +20,23 @@ def run(config: ConfigPath = None, json: Json = False) -> None:
     on writing them, and the next start finds them again.
     """
     with errors_explained(json):
+        # Until the service listens, SIGHUP would kill the process; what is asked now is obeyed then.
+        hung_up: list[int] = []
+        signal.signal(signal.SIGHUP, lambda number, _frame: hung_up.append(number))
         settings = machine(config)
         logs.set_up(settings.recorder.log_level, settings.recorder.log_format)
         try:
-            asyncio.run(_serve(settings))
+            asyncio.run(_serve(settings, hung_up))
         except* RecorderError as group:
             raise _first(group) from None
 
 
-async def _serve(settings: Machine) -> None:
+async def _serve(settings: Machine, hung_up: list[int]) -> None:
     async with foundations(settings) as base:
-        await Service(base).run()
+        service = Service(base)
+        if hung_up:
+            service.reload()
+        await service.run()
 
 
 def _first(group: BaseExceptionGroup[RecorderError]) -> RecorderError:

@@ -11,8 +11,10 @@ from rich.table import Table
 from ..disk.space import space
 from ..model.call import Direction
 from ..model.delivery import DeliveryState
+from ..model.document import plain
 from ..model.recording import Recording, State
 from ..runtime import presence
+from ..runtime.conditions import Condition, Severity
 from ..runtime.presence import Presence
 from ..spool.folders import Spool
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
@@ -28,7 +30,8 @@ MARKS = {
 def status(config: ConfigPath = None, json: Json = False) -> None:
     """Show the recorder, its PBXs, running recordings and the spool.
 
-    Exit code 1 when the recorder is not running, a PBX is not connected, or recordings are stuck.
+    Exit code 1 when the recorder is not running, a PBX is not connected, recordings are stuck, or something
+    critical is wrong.
     """
     with errors_explained(json):
         settings = machine(config)
@@ -40,12 +43,17 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
         free = space(settings.recorder.spool).free
     stuck = [r for r in recordings if _stuck(r)]
     connected = alive is not None and all(pbx.connected for pbx in alive.pbxs)
-    well = running and connected and not stuck and not spool.damaged
+    wrong = alive.conditions if alive is not None and running else ()
+    critical = any(one.severity is Severity.CRITICAL for one in wrong)
+    well = running and connected and not critical and not stuck and not spool.damaged
     if json:
         damaged = {name: str(error) for name, error in spool.damaged.items()}
-        emit(_document(alive, running, recordings, free) | {"well": well, "damaged": damaged})
+        conditions = [plain(one) for one in wrong]
+        document = _document(alive, running, recordings, free)
+        emit(document | {"well": well, "damaged": damaged, "conditions": conditions})
     else:
         _print(alive, running, recordings, free, now)
+        _print_conditions(wrong, alive.more_conditions if alive is not None else 0, now)
         for name, error in spool.damaged.items():
             out.print(f"[red]✗[/] {shown(name)}: {shown(error)}")
     raise SystemExit(Exit.OK if well else Exit.FINDINGS)
@@ -101,6 +109,16 @@ def _print(
     counts = Counter(r.state.value for r in recordings if r.state not in RUNNING)
     waiting = ", ".join(f"{n} {state}" for state, n in counts.items()) or "nothing waits"
     out.print(f"Spool: {waiting}; {free / 2**30:.1f} GiB free")
+
+
+def _print_conditions(wrong: tuple[Condition, ...], more: int, now: datetime) -> None:
+    for one in wrong:
+        mark = "[bold red]✗[/]" if one.severity is Severity.CRITICAL else "[yellow]![/]"
+        out.print(f"{mark} {shown(one.sentence)} [dim]{shown(one.key)}, since {_age(now - one.since)}[/]")
+        if one.remedy:
+            out.print(f"  [bold]→[/] {shown(one.remedy)}")
+    if wrong and more:
+        out.print(f"  … and {more} more")
 
 
 def _print_recordings(recordings: list[Recording], now: datetime) -> None:

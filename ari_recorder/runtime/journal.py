@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -17,6 +17,10 @@ log = structlog.get_logger()
 
 WRITERS = 16
 """Threads that wait for the disk: as many calls can be journalled at once."""
+
+
+def _nothing() -> None:
+    """An errand that shows that a thread is free."""
 
 
 class Journal:
@@ -39,6 +43,10 @@ class Journal:
     def keep_poll(self, recording_id: str, sample: dict[str, Any]) -> None:
         """Append one poll of `rtp_statistics` (ALIGNMENT.md); losing one to a crash is no harm."""
         self._writers.submit(self._append, recording_id, sample)
+
+    def ask(self) -> Future[None]:
+        """Done when one of the threads had time for it: never, when all of them hang on a disk."""
+        return self._writers.submit(_nothing)
 
     def close(self) -> None:
         self._writers.shutdown(wait=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..model import document
+from .conditions import Condition
 
 FILE = "presence.json"
 BEAT = 2.0
 """Seconds between two heartbeats."""
+MOST_CONDITIONS = 100
 STALE = timedelta(seconds=10)
 
 
@@ -37,10 +39,16 @@ class Presence:
     beat_at: datetime
     policy_revision: str
     pbxs: tuple[PbxPresence, ...] = ()
+    ended_at: datetime | None = None
+    """When it let go in order; None while it runs, and when it was killed."""
+    conditions: tuple[Condition, ...] = ()
+    """What is wrong, the oldest first; at most `MOST_CONDITIONS`."""
+    more_conditions: int = 0
+    """How many more there are."""
 
     def alive(self, now: datetime) -> bool:
         """The process exists and beat not long ago (a frozen recorder is not alive)."""
-        if now - self.beat_at > STALE:
+        if self.ended_at is not None or now - self.beat_at > STALE:
             return False
         try:
             os.kill(self.pid, 0)
@@ -49,6 +57,12 @@ class Presence:
         except PermissionError:
             return True
         return True
+
+
+def with_conditions(presence: Presence, active: tuple[Condition, ...]) -> Presence:
+    """The presence with what is wrong now."""
+    shown = active[:MOST_CONDITIONS]
+    return replace(presence, conditions=shown, more_conditions=len(active) - len(shown))
 
 
 def write(folder: Path, presence: Presence) -> None:

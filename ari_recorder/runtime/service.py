@@ -33,10 +33,11 @@ from ..spool.folders import RecordingFolder, Spool
 from ..targets.register import make_target
 from . import heap, presence
 from .completion import Completion
-from .conditions import Conditions
+from .conditions import Conditions, Severity
 from .foundations import CERTIFICATES, Foundations
 from .journal import Journal
 from .judge import PolicyJudge
+from .lookout import Lookout, View
 from .pbx_link import Ears, PbxLink, unfinished
 from .presence import PbxPresence, Presence
 from .prompts import install
@@ -109,14 +110,21 @@ class Service:
         now = presence.now()
         pbxs = tuple(PbxPresence(name, connected=False, since=now) for name in machine.pbx)
         self._presence = Presence(os.getpid(), __version__, now, now, base.policy.revision, pbxs)
+        self.lookout = Lookout(base, self.conditions, self._view, self._journal.ask)
 
     def stop(self) -> None:
         """Let go in order: running calls go on being recorded by Asterisk and are found again."""
         self._stop.set()
 
+    def reload(self) -> None:
+        """Read the policy again."""
+        self._reload.set()
+
     async def run(self) -> None:
         with self._signals():
             await self._run()
+        self._presence = replace(self._presence, ended_at=presence.now())
+        await self._write_presence()
 
     async def _run(self) -> None:
         waiting = await self._take_up()
@@ -126,6 +134,7 @@ class Service:
                 tasks.create_task(self._completion.run(), name="completion"),
                 tasks.create_task(self._deliver(), name="delivery"),
                 tasks.create_task(self._beat(), name="presence"),
+                tasks.create_task(self.lookout.run(), name="lookout"),
                 tasks.create_task(self._reload_when_asked(), name="policy"),
                 tasks.create_task(
                     Requests(self._base.machine.recorder.state, self.answers).run(), name="requests"
@@ -135,6 +144,7 @@ class Service:
                 eternal.append(tasks.create_task(self._serve(name, pbx, waiting), name=f"pbx-{name}"))
             await self._stop.wait()
             log.info("Stopping", action="recorder.stopping")
+            self.lookout.manager.stopping()
             await asyncio.gather(self._completion.close(PATIENCE), self._deliverer.close(PATIENCE))
             for task in eternal:
                 task.cancel()
@@ -209,6 +219,7 @@ class Service:
         folder = self._base.spool.get(recording.id)
         log.info("The call is over", action="recording.finished", recording=recording.id,
                  state=recording.state.value, reason=recording.reason)  # fmt: skip
+        self.lookout.metrics.reached(recording)
         because = LATE_REFUSALS.get(recording.reason or "")
         if recording.state is State.REFUSED and because is not None:
             refusal = cmd.Refuse(recording.call.channel, recording.reason or "", because)
@@ -231,12 +242,14 @@ class Service:
 
     def _refused(self, pbx: str, refusal: cmd.Refuse) -> None:
         self._refusals.add(presence.now(), pbx, refusal.channel, refusal.reason, refusal.because)
+        self.lookout.refused(refusal.reason, refusal.because)
 
     def _connected(self, pbx: str, error: str | None) -> None:
         version = self._links[pbx].board.pbx_version
         now = presence.now()
         change = partial(replace, connected=error is None, since=now, error=error, version=version)
         self._change_pbx(pbx, change)
+        self.lookout.tried(pbx)
 
     def _change_pbx(self, name: str, change: Callable[[PbxPresence], PbxPresence]) -> None:
         pbxs = tuple(change(p) if p.name == name else p for p in self._presence.pbxs)
@@ -247,18 +260,27 @@ class Service:
         while True:
             self._news.clear()
             self._presence = replace(self._presence, beat_at=presence.now())
-            try:
-                await asyncio.to_thread(presence.write, self._base.machine.recorder.state, self._presence)
-            except OSError as error:
-                log.warning(str(error), action="presence.not-written")
+            await self._write_presence()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), presence.BEAT)
+
+    async def _write_presence(self) -> None:
+        shown = presence.with_conditions(self._presence, self.conditions.active())
+        try:
+            await asyncio.to_thread(presence.write, self._base.machine.recorder.state, shown)
+        except OSError as error:
+            log.warning(str(error), action="presence.not-written")
+
+    def _view(self) -> View:
+        running = {name: len(link.board.sessions) for name, link in self._links.items()}
+        return View(self._presence, running, self._deliverer.health())
 
     # -- delivery and policy --------------------------------------------------------------------------
 
     def _new_deliverer(self, policy: Policy) -> Deliverer:
         targets = {settings.name: make_target(settings) for settings in policy.targets}
-        return Deliverer(targets, certificate=self._certificate)
+        changed = lambda recording: self.lookout.metrics.delivery_changed(recording)  # noqa: E731 - made later
+        return Deliverer(targets, certificate=self._certificate, on_change=changed)
 
     def _certificate(self, fingerprint: str) -> Path | None:
         """What was sealed before a change of the key goes out with the certificate of its own time."""
@@ -273,12 +295,16 @@ class Service:
         while True:
             await self._reload.wait()
             self._reload.clear()
+            self.lookout.manager.reloading()
             try:
                 await self._read_policy_again()
+                self.conditions.end("policy")
             except RecorderError as error:
                 log.error(str(error), action="policy.refused", code=error.code)
+                self.conditions.begin_with("policy", error, Severity.WARNING)
             except Exception:  # the policy that is in force goes on
                 log.exception("The policy could not be read again", action="policy.defect")
+            self.lookout.manager.ready()
 
     async def _read_policy_again(self) -> None:
         # In a thread: a policy with long exception lists takes seconds to read.
@@ -300,9 +326,7 @@ class Service:
         log.info("The policy was read again", action="policy.reloaded", policy=policy.revision)
 
     def _signals(self) -> _Signals:
-        return _Signals(
-            {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload.set}
-        )
+        return _Signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload})
 
 
 class _Signals:
