@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .asterisk.legs import collect, discard
+from .asterisk.legs import LegStore, collect, discard
 from .audio.assembly import assemble
 from .audio.legs import leg_file
 from .disk.faults import fault_point
@@ -35,10 +35,10 @@ class Pipeline:
 
     keys: Keys
     chain: Chain
-    recordings: Mapping[str, Path]
-    """Each PBX's recording folder, as the recorder sees it."""
+    recordings: Mapping[str, Path | LegStore]
+    """Where each PBX's legs are: its recording folder, as the recorder sees it, or another way to them."""
     undeletable: Callable[[str, tuple[str, ...]], None] = lambda _pbx, _names: None
-    """Told of the PBX and the names of legs that this process may not delete: Asterisk may."""
+    """Told of the PBX and the names of legs that this process cannot delete: Asterisk can."""
 
     def advance(self, folder: RecordingFolder, *, may_begin: Callable[[], bool] = lambda: True) -> Recording:
         """Take a recording as far as it goes by itself: captured → assembled → sealed.
@@ -51,7 +51,7 @@ class Pipeline:
             folder.save(recording)
         return recording
 
-    def _asterisk_folder(self, recording: Recording) -> Path:
+    def _legs_of(self, recording: Recording) -> Path | LegStore:
         pbx = recording.call.pbx
         if pbx not in self.recordings:
             raise ConfigError(
@@ -66,7 +66,7 @@ class Pipeline:
         return {State.CAPTURED: self._assemble, State.ASSEMBLED: self._seal}
 
     def _assemble(self, recording: Recording, folder: RecordingFolder) -> Recording:
-        recording = collect(recording, self._asterisk_folder(recording), folder.legs, leg_file)
+        recording = collect(recording, self._legs_of(recording), folder.legs, leg_file)
         fault_point("legs.copied")
         folder.save(recording)
         assembled = assemble(recording, folder.legs, folder.path, base_name(recording))
@@ -84,6 +84,8 @@ class Pipeline:
 
     def discard(self, recording: Recording) -> None:
         """No audio stays on the PBX: of a call that is sealed here, or of one that was refused."""
-        left = discard(recording, self._asterisk_folder(recording))
+        if not recording.segments:
+            return
+        left = discard(recording, self._legs_of(recording))
         if left:
             self.undeletable(recording.call.pbx, left)

@@ -74,6 +74,8 @@ class Facts:
     verdict: Verdict = field(default_factory=lambda: Verdict(None, "It was not probed."))
     unplayable: tuple[str, ...] = ()
     folder: LocalFolder | None = None
+    host: str = ""
+    """Asterisk's address, as the recorder knows it."""
     spool: str = ""
     """Asterisk's own spool folder, in its own file system."""
 
@@ -127,6 +129,7 @@ async def read_facts(
     facts = Facts(
         secure=client.http.base.scheme == "https" or _is_loopback(client.http.base.host or ""),
         info=info,
+        host=client.http.base.host or "",
         write_error=await read_write_access(client),
         offset=await read_offset(client),
         synchronised=kernel_synchronised(),

@@ -35,13 +35,16 @@ async def inspect(
     recording_folder: Path | None,
     prompts: Sequence[str],
     application: str,
+    prompt_source: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Finding]:
     """What is well and what is not with this PBX, in the order in which to mend it. About 3 s.
 
     `recording_folder`: Asterisk's `<spool>/recording` as the recorder sees it, None when it lives elsewhere;
-    `prompts`: media as announcements name them (`sound:ari-recorder/…`). Never raises a RecorderError; no
-    call is disturbed, and a running recorder may go on: the probes use applications of their own.
+    `prompts`: media as announcements name them (`sound:ari-recorder/…`); `prompt_source`: the folder from
+    which a person has to copy them to the PBX, None when the recorder puts them there itself. Never raises a
+    RecorderError; no call is disturbed, and a running recorder may go on: the probes use applications of
+    their own.
     """
     try:
         facts = await read_facts(
@@ -52,10 +55,18 @@ async def inspect(
         )
     except RecorderError as error:
         return [judge_no_answer(error)]
-    return judge(facts, prompts=prompts, application=application, today=datetime.now(UTC).date())
+    today = datetime.now(UTC).date()
+    return judge(facts, prompts=prompts, application=application, today=today, prompt_source=prompt_source)
 
 
-def judge(facts: Facts, *, prompts: Sequence[str], application: str, today: date) -> list[Finding]:
+def judge(
+    facts: Facts,
+    *,
+    prompts: Sequence[str],
+    application: str,
+    today: date,
+    prompt_source: Path | None = None,
+) -> list[Finding]:
     """All findings from the facts."""
     found = [
         ok("pbx.reachable", "Asterisk's REST interface answers and accepts the user"),
@@ -68,7 +79,7 @@ def judge(facts: Facts, *, prompts: Sequence[str], application: str, today: date
         found += [judge_events(facts, application)]
         if facts.events_error is None:
             found += [judge_recording(facts), *judge_settings(facts), judge_defect(facts)]
-            found += [judge_prompts(facts, prompts)] if prompts else []
+            found += [judge_prompts(facts, prompts, prompt_source)] if prompts else []
     found += [*judge_folder(facts), judge_direct_media(facts)]
     return [*found, judge_offset(facts.offset), judge_synchronised(facts.synchronised)]
 
@@ -218,9 +229,16 @@ def judge_defect(facts: Facts) -> Finding:
     )
 
 
-def judge_prompts(facts: Facts, prompts: Sequence[str]) -> Finding:
+def judge_prompts(facts: Facts, prompts: Sequence[str], source: Path | None = None) -> Finding:
     if not facts.unplayable:
         return ok("pbx.prompts", f"Asterisk can play all {len(prompts)} prompts")
+    if source is not None:
+        return fail(
+            "pbx.prompts",
+            "Prompts have to be copied to the PBX",
+            f"Asterisk cannot play: {_listed(facts.unplayable)}.",
+            f"rsync -a {source}/ root@{facts.host or 'PBX'}:/usr/share/asterisk/sounds/ari-recorder/",
+        )
     return fail(
         "pbx.prompts",
         "Asterisk cannot play all prompts",

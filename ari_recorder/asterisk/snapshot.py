@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from datetime import datetime
 
 from ..capture.events import Channel, Snapshot
 from .ari.client import AriClient
@@ -26,6 +27,7 @@ async def read_snapshot(client: AriClient, application: str, wanted: Iterable[st
     Asterisk's clock before the first question. Raises what `Transport.request` raises.
     """
     at = (await client.asterisk.ping()).at
+    began_at = await _began_at(client)
     names = tuple(dict.fromkeys(wanted))
     bridges, gated = await asyncio.gather(client.bridges.list(), _gated(client, application))
     channels = await _channels(client, {*gated, *(each for bridge in bridges for each in bridge.channels)})
@@ -40,8 +42,16 @@ async def read_snapshot(client: AriClient, application: str, wanted: Iterable[st
         bridges={bridge.id: bridge.channels for bridge in bridges},
         live_recordings=frozenset(name for name, runs in zip(names, running, strict=True) if runs),
         gated=gated,
+        asterisk_began_at=began_at,
         results={channel: said for channel, said in zip(followable, results, strict=True) if said},
     )
+
+
+async def _began_at(client: AriClient) -> datetime | None:
+    try:
+        return (await client.asterisk.info()).started_at
+    except RefusedError:
+        return None
 
 
 async def _channels(client: AriClient, known: Iterable[str]) -> list[Channel]:

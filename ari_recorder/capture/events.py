@@ -194,6 +194,14 @@ class CommandFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Journalled(Event):
+    """A recording is durable again whose last journalling had failed."""
+
+    journal: str
+    """`<recording id>.journal`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Woke(Event):
     """A `Wake` fell due."""
 
@@ -217,3 +225,9 @@ class Snapshot:
     """Ids of the channels that are inside our Stasis application, snoops included."""
     results: Mapping[str, str] = field(default_factory=dict)
     """Channel id → ARI_RECORDER_RESULT, where the gate has set it: a refusal outlives the recorder."""
+    asterisk_began_at: datetime | None = None
+    """Since when this Asterisk runs (its own clock): calls of before ended with the one before it."""
+    presumed_dead: bool = False
+    """Asterisk gives no sign any more: nothing was read, and nothing is believed to be there."""
+    deaf_since: datetime | None = None
+    """Since when the recorder had heard nothing, on Asterisk's clock; None where that is not known."""

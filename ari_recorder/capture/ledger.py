@@ -8,9 +8,9 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from ..model.recording import Note, Recording, State
+from ..model.recording import Note, Recording, Segment, State
 from .commands import Save, Wake
-from .events import Channel
+from .events import Channel, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,16 @@ class Ledger:
         if len(self.recording.notes) <= MOST_NOTES:
             self.recording = self.recording.noted(Note(at, what, detail))
 
+    def away(self, snapshot: Snapshot, detail: str) -> None:
+        """The recorder heard nothing of the call, from when on where that is known, to this snapshot."""
+        known = snapshot.deaf_since is not None and snapshot.deaf_since < snapshot.at
+        began = self.recording.call.created_at or self.recording.decided_at
+        since = max(snapshot.deaf_since or snapshot.at, min(began, snapshot.at)) if known else snapshot.at
+        self.note(since, "away", detail)
+        if known and self.recording.notes[-1].what == "away":
+            *before, last = self.recording.notes
+            self.change(notes=(*before, replace(last, until=snapshot.at)))
+
     def noted(self, what: str) -> Note | None:
         """The first note of that kind."""
         return next((note for note in self.recording.notes if note.what == what), None)
@@ -73,6 +83,29 @@ class Ledger:
 
     def change_call(self, **fields: Any) -> None:
         self.change(call=replace(self.recording.call, **fields))
+
+    def learn(self, values: Mapping[str, str]) -> None:
+        """What dialplan functions say of the followed channel; an empty value says nothing."""
+        call = self.recording.call
+        secure = values.get("CHANNEL(rtp,secure,audio)")
+        self.change_call(
+            linkedid=values.get("CHANNEL(linkedid)") or call.linkedid,
+            sip_call_id=values.get("CHANNEL(pjsip,call-id)") or call.sip_call_id,
+            encrypted=call.encrypted if not secure else secure == "1",
+        )
+
+    def answered_meanwhile(self, at: datetime) -> None:
+        """When, or whether, the call was answered nobody saw: everything that was captured is kept."""
+        first = self.recording.segments[0].remote if self.recording.segments else None
+        since = (first.started_at or first.asked_at) if first is not None else None
+        since = since or (self.recording.decided_at if first is not None else at)
+        self.note(at, "answered", "while the recorder was away: kept from the beginning")
+        self.change_call(answered_at=since)
+
+    def begun(self, inherited: int) -> tuple[Segment, ...]:
+        """The segments that Asterisk was told to record; of the first `inherited` nobody knows any more."""
+        legs = ((s, s.remote.asked_at or s.local.asked_at) for s in self.recording.segments)
+        return tuple(s for s, asked in legs if asked or s.number <= inherited)
 
     def save(self) -> Save:
         return Save(self.recording)

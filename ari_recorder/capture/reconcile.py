@@ -12,12 +12,15 @@ from functools import partial
 from typing import TypeAlias
 
 from ..model.call import CallFacts, Direction
-from ..model.recording import Recording
+from ..model.recording import Note, Recording
 from . import events as ev
 from .commands import DropChannel
 from .pair import recording_in
 from .session import Session
 from .switchboard import Order, Switchboard
+
+CUT_OFF = "cut-off"
+"""The word of the note that Asterisk ended in the call; when, `asterisk/cut_off.py` finds out."""
 
 PROBE_LIFE = timedelta(seconds=60)
 
@@ -53,8 +56,23 @@ def reconcile(
 
 
 def _resumed(board: Switchboard, recording: Recording, snapshot: ev.Snapshot) -> list[Order]:
-    session = Session(recording, board.world)
+    session = Session(_cut_off(recording, snapshot), board.world)
     return board.resumed(session, session.resume(snapshot))
+
+
+def _cut_off(recording: Recording, snapshot: ev.Snapshot) -> Recording:
+    """With a note when Asterisk did not outlive the call, as far as anybody can tell."""
+    if any(channel.id == recording.call.channel for channel in snapshot.channels):
+        return recording
+    began = recording.call.created_at or recording.decided_at
+    another = snapshot.asterisk_began_at is not None and snapshot.asterisk_began_at > began
+    if (not another and not snapshot.presumed_dead) or any(n.what == CUT_OFF for n in recording.notes):
+        return recording
+    how = "Asterisk was started anew" if another else "Asterisk gave no sign any more"
+    detail = (
+        f"{how} while the call ran, as far as the recorder saw; up to 2 s of each side never reached its disk"
+    )
+    return recording.noted(Note(snapshot.at, CUT_OFF, detail))
 
 
 def _is_stale_probe(channel: ev.Channel, snapshot: ev.Snapshot) -> bool:

@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from ..asterisk.ari.client import AriClient
 from ..asterisk.findings import Finding, Level, fail, ok, warn
 from ..asterisk.inspect import inspect
-from ..config.machine import Machine, Pbx
+from ..config.machine import Machine
 from ..config.targets import Target as TargetSettings
 from ..disk.space import space
 from ..evidence.keys import load_keys
@@ -26,7 +26,7 @@ from ..rules.doubts import doubts
 from ..rules.policy import Policy, load_policy
 from ..runtime import presence
 from ..runtime.foundations import own_archive
-from ..runtime.prompts import install
+from ..runtime.prompts import FOLDER, install_for
 from ..runtime.service import APPLICATION
 from ..targets.register import make_target
 from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
@@ -51,12 +51,12 @@ def check(config: ConfigPath = None, json: Json = False) -> None:
         if policy is not None:
             bar.update(task, description="Asking the targets")
             sections["targets"] = list(_targets(settings, policy))
-        for name, pbx in settings.pbx.items():
+        for name in settings.pbx:
 
             def say(step: str, name: str = name) -> None:
                 bar.update(task, description=f"PBX {name}: {step}")
 
-            sections[f"PBX {name}"] = asyncio.run(_pbx(pbx, policy, say))
+            sections[f"PBX {name}"] = asyncio.run(_pbx(settings, name, policy, say))
     failed = any(f.level is Level.FAIL for found in sections.values() for f in found)
     if json:
         emit({"ok": not failed, "sections": {name: plain(tuple(found)) for name, found in sections.items()}})
@@ -168,12 +168,15 @@ def _write_and_delete(settings: TargetSettings) -> None:
         target.close()
 
 
-async def _pbx(pbx: Pbx, policy: Policy | None, say: Callable[[str], None]) -> list[Finding]:
+async def _pbx(
+    settings: Machine, name: str, policy: Policy | None, say: Callable[[str], None]
+) -> list[Finding]:
+    pbx, sounds = settings.pbx[name], settings.sounds_for(name)
     try:
         password = pbx.read_password()
     except RecorderError as error:
         return [fail("pbx.user", "The ARI password cannot be read", error.sentence, error.remedy)]
-    prompts = await asyncio.to_thread(install, policy, pbx.sounds) if policy is not None else {}
+    prompts = await asyncio.to_thread(install_for, settings, name, policy) if policy is not None else {}
     wanted = (
         {s.announcement.prompt for s in policy.settings if s.announcement}
         | {s.failure_announcement for s in policy.settings if s.failure_announcement}
@@ -181,14 +184,15 @@ async def _pbx(pbx: Pbx, policy: Policy | None, say: Callable[[str], None]) -> l
         else set()
     )
     found = [
-        fail("prompt.installed", f'Prompt "{name}" could not be put where Asterisk plays it from',
-             str(pbx.sounds), "Let the recorder's user write to this folder, and see the log.")
-        for name in sorted(wanted - set(prompts))
+        fail("prompt.installed", f'Prompt "{prompt}" could not be put where Asterisk plays it from',
+             str(sounds), "Let the recorder's user write to this folder, and see the log.")
+        for prompt in sorted(wanted - set(prompts))
     ]  # fmt: skip
     async with AriClient(pbx.url, pbx.user, password) as client:
         return found + await inspect(
             client,
-            recording_folder=pbx.recordings,
+            recording_folder=pbx.recording_folder,
+            prompt_source=None if pbx.sounds_folder else sounds / FOLDER,
             prompts=[prompt.media for prompt in prompts.values()],
             application=APPLICATION,
             progress=say,

@@ -91,6 +91,11 @@ def print_report(report: Report) -> None:
         links = f"{coverage.recordings} link(s) checked as {shown(coverage.checked_as)}"
         tail = "" if coverage.with_log else "; whether more followed only the chain's log can tell (--chain)"
         out.print(f"Chain {coverage.chain[:16]}: {links}, the last is number {coverage.last}{tail}")
+    for stated in report.stated:
+        out.print(f"Stated: {shown(stated.kind)} on PBX {shown(stated.pbx)}, {shown(stated.at)} to "
+                  f"{shown(stated.until or 'unknown')}: {shown(stated.detail or stated.reason)}")  # fmt: skip
+    also = f" and {report.statements} statement(s)" if report.statements else ""
     mark = "[bold green]✓[/]" if report.ok else "[bold red]✗[/]"
-    out.print(f"{mark} {report.intact} of {report.recordings} recording(s) intact, {report.files} files, "
-              f"{report.bytes / 2**20:.1f} MiB, {len(report.findings)} finding(s)")  # fmt: skip
+    counted = f"{report.intact} of {report.recordings} recording(s) intact{also}"
+    out.print(f"{mark} {counted}, {report.files} files, {report.bytes / 2**20:.1f} MiB, "
+              f"{len(report.findings)} finding(s)")  # fmt: skip

@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationInfo, model_validator
 
 from .alerts import AlertSettings
 from .disk import DiskSettings
 from .monitoring import MonitoringSettings
 from .problems import ConfigFileError, Problem
-from .table import ResolvedPath, Table, Word, secret_of
+from .table import ResolvedPath, Table, Word, absolute, secret_of
 from .toml import Document, build, parse, read
 
 USUAL = Path("/etc/ari-recorder/config.toml")
 ENVIRONMENT = "ARI_RECORDER_CONFIG"
+
+RECORDINGS, SOUNDS = Path("/var/spool/asterisk/recording"), Path("/usr/share/asterisk/sounds")
+"""Asterisk's usual folders."""
 
 
 class LogLevel(StrEnum):
@@ -76,6 +79,17 @@ def _technology(text: str) -> str:
     return text
 
 
+NOT_SHARED = Path("ari")
+"""In the place of a folder: there is none that Asterisk and the recorder both see."""
+
+
+def _shared(path: Path, info: ValidationInfo) -> Path:
+    return path if path == NOT_SHARED else absolute(path, info)
+
+
+SharedPath = Annotated[Path, AfterValidator(_shared)]
+
+
 class Pbx(Table):
     """One Asterisk server: `[pbx.NAME]`. The name stands in the metadata of every recording."""
 
@@ -87,10 +101,17 @@ class Pbx(Table):
     """The ARI user's password. Better kept in a file of its own, see `password_file`."""
     password_file: ResolvedPath | None = None
     """File whose first line is the password. Exactly one of the two must be given."""
-    recordings: ResolvedPath = Path("/var/spool/asterisk/recording")
-    """Asterisk's recording folder, as the recorder sees it."""
-    sounds: ResolvedPath = Path("/usr/share/asterisk/sounds")
-    """The folder in which Asterisk looks for sounds, as the recorder sees it; prompts are put there."""
+    recordings: SharedPath | None = None
+    """Asterisk's recording folder, as the recorder sees it, or `"ari"`: they are fetched through ARI.
+    Default: `/var/spool/asterisk/recording` when `url` names this machine (localhost, 127.…), else
+    `"ari"`."""
+    sounds: SharedPath | None = None
+    """The folder in which Asterisk looks for sounds, as the recorder sees it; prompts are put there. `"ari"`:
+    they have to be copied to the PBX, `check` says how. Default: `/usr/share/asterisk/sounds` when `url`
+    names this machine, else `"ari"`."""
+    salvage_after: Annotated[float, Field(ge=5, le=86400)] = 120.0
+    """Seconds without any sign of Asterisk, neither an answer nor a growing leg, after which what it recorded
+    is sealed as cut off. Where legs are fetched through ARI they wait until Asterisk is back."""
     technologies: Annotated[tuple[Annotated[str, AfterValidator(_technology)], ...], Field(min_length=1)] = (
         "PJSIP",
     )
@@ -101,6 +122,27 @@ class Pbx(Table):
         if (self.password is None) == (self.password_file is None):
             raise ValueError('needs exactly one of "password" and "password_file"')
         return self
+
+    @property
+    def local(self) -> bool:
+        """Asterisk runs on this machine, as far as its address tells."""
+        host = urlsplit(self.url).hostname or ""
+        return host in ("localhost", "::1") or host.startswith("127.")
+
+    @property
+    def recording_folder(self) -> Path | None:
+        """Asterisk's recording folder as the recorder sees it; None where legs are fetched through ARI."""
+        return self._seen(self.recordings, RECORDINGS)
+
+    @property
+    def sounds_folder(self) -> Path | None:
+        """Asterisk's folder for sounds as the recorder sees it; None where it sees none."""
+        return self._seen(self.sounds, SOUNDS)
+
+    def _seen(self, given: Path | None, usual: Path) -> Path | None:
+        if given is None:
+            return usual if self.local else None
+        return None if given == NOT_SHARED else given
 
     def read_password(self) -> str:
         """The password, from its file where it is kept in one; ConfigError when that cannot be read."""
@@ -138,6 +180,10 @@ class Machine(Table):
     """Who is told when something is wrong."""
     monitoring: MonitoringSettings | None = None
     """Metrics and health over HTTP."""
+
+    def sounds_for(self, pbx: str) -> Path:
+        """Where a PBX's prompts are put: into Asterisk's own folder, or where a person copies them from."""
+        return self.pbx[pbx].sounds_folder or self.recorder.state / "sounds" / pbx
 
     @model_validator(mode="before")
     @classmethod

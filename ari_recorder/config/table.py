@@ -31,7 +31,8 @@ class Table(BaseModel):
     )
 
 
-def _absolute(path: Path, info: ValidationInfo) -> Path:
+def absolute(path: Path, info: ValidationInfo) -> Path:
+    """A validator: the path, made relative to the folder of the file that it stands in."""
     if not path.name and not path.root:
         raise ValueError("must not be empty")
     if "\0" in str(path):
@@ -40,7 +41,7 @@ def _absolute(path: Path, info: ValidationInfo) -> Path:
     return (folder / path) if folder is not None else path
 
 
-ResolvedPath = Annotated[Path, AfterValidator(_absolute)]
+ResolvedPath = Annotated[Path, AfterValidator(absolute)]
 """A path; a relative one is made relative to the folder of the file it stands in."""
 
 

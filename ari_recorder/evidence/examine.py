@@ -13,7 +13,7 @@ from ..model.evidence import Link
 from . import header, info, listing, manifest
 from .archive import Group, UnreadableError, beginning, digest, read, shown
 from .certificates import Certificate, Certificates
-from .findings import Finding, Step
+from .findings import Finding, Stated, Step
 from .listing import AUDIO
 from .visible import visible
 
@@ -35,6 +35,8 @@ class Member:
     """The base name it has now; `link.name` is the one it was sealed under."""
     signer: str
     """Fingerprint of the certificate."""
+    stated: tuple[Stated, ...] = ()
+    """Not empty: it is a statement, and no recording."""
 
 
 @dataclass(slots=True)
@@ -155,7 +157,8 @@ class _Examination:
         self._agreement(content)
         self._headers(audio)
         file = shown(self.group.path(".sig"))
-        self.result.member = Member(link, file, self.group.base, signer.fingerprint)
+        stated = _stated(content.get("statement"), file)
+        self.result.member = Member(link, file, self.group.base, signer.fingerprint, stated)
 
     def _agreement(self, content: manifest.Document) -> None:
         if "_info.txt" not in self.contents:
@@ -216,6 +219,13 @@ def _unlike(item: dict[str, Any], path: Path) -> str | None:
         if found[key] != told[key]
     ]
     return f"is not the audio that the metadata describes: {'; '.join(odd)}." if odd else None
+
+
+def _stated(entries: Any, file: str) -> tuple[Stated, ...]:
+    keys = ("kind", "pbx", "at", "until", "reason", "detail")
+    items = [item for item in _list(entries) if isinstance(item, dict)]
+    texts = ({key: visible(info.as_text(item.get(key))) for key in keys} for item in items)
+    return tuple(Stated(**text, file=file) for text in texts)
 
 
 def _list(value: Any) -> list[Any]:

@@ -69,6 +69,20 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Stated:
+    """What a sealed statement says, as text that is safe to print."""
+
+    kind: str
+    """`gap`, `refusal`, or a word of a newer recorder."""
+    pbx: str
+    at: str
+    until: str
+    reason: str
+    detail: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of `verify`."""
 
@@ -79,8 +93,12 @@ class Report:
     signers: tuple[Signer, ...]
     coverage: tuple[Coverage, ...]
     findings: tuple[Finding, ...]
+    statements: int = 0
+    """Sealed sets that are no recordings; not counted among them."""
+    stated: tuple[Stated, ...] = ()
+    """What those say whose signature and metadata hold, in the order of their begin."""
 
     @property
     def ok(self) -> bool:
         """Everything that was looked at is what was sealed, and there was something to look at."""
-        return not self.findings and self.recordings > 0
+        return not self.findings and self.recordings + self.statements > 0

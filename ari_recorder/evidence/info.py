@@ -76,12 +76,13 @@ def write(content: Document) -> bytes:
     fixed = [_fixed(content, group) for group in GROUPS]
     *first, chain = fixed
     groups = [
+        *(_stated(number, item) for number, item in _numbered(content.get("statement"))),
         *first,
         *(_audio(number, item) for number, item in _numbered(content["audio"])),
-        [_segment(number, item) for number, item in _numbered(content["segments"])],
-        [_announcement(number, item) for number, item in _numbered(content["announcements"])],
-        [_note("Note", number, item) for number, item in _numbered(content["notes"])],
-        [_note("Edit", number, item) for number, item in _numbered(content["assembly"]["edits"])],
+        [_segment(number, item) for number, item in _numbered(content.get("segments"))],
+        [_announcement(number, item) for number, item in _numbered(content.get("announcements"))],
+        [_note("Note", number, item) for number, item in _numbered(content.get("notes"))],
+        [_note("Edit", number, item) for number, item in _numbered(_at(content, "assembly.edits"))],
         [*chain, *_places(content)],
     ]
     blocks = ["".join(_line(key, value) for key, value in group) for group in groups if group]
@@ -109,6 +110,8 @@ def disagreements(content: Document, told: dict[str, str]) -> list[str]:
     expected = [line for group in GROUPS for line in _fixed(content, group)]
     for number, item in _numbered(content.get("audio")):
         expected += _audio(number, item)
+    for number, item in _numbered(content.get("statement")):
+        expected += _stated(number, item)
     expected += _places(content)
     return [key for key, value in expected if told.get(key) != as_text(value)]
 
@@ -143,6 +146,12 @@ def _audio(number: int, item: Document) -> list[Line]:
     )
     rest = [(f"Audio {number} {key}", item.get(field)) for key, field in keys]
     return [(f"Audio {number}", item.get("name")), (f"Audio {number} channels", told), *rest]
+
+
+def _stated(number: int, item: Document) -> list[Line]:
+    keys = (("PBX", "pbx"), ("from", "at"), ("until", "until"), ("reason", "reason"), ("detail", "detail"))
+    rest = [(f"Statement {number} {key}", item.get(field)) for key, field in keys]
+    return [(f"Statement {number}", item.get("kind")), *rest]
 
 
 def _places(content: Document) -> list[Line]:

@@ -15,6 +15,7 @@ from ..model import document
 from ..model.call import Party
 from ..model.evidence import Link
 from ..model.recording import Announcement, Assembled, AudioFile, Call, Leg, Note, Recording, Segment
+from ..model.statement import Entry
 from .visible import json_text, parsed
 
 FORMAT = "ari-recorder/metadata/1"
@@ -25,19 +26,13 @@ Document = dict[str, Any]
 def describe(recording: Recording, link: Link, certificate_sha256: str) -> Document:
     """The document of an assembled recording that takes the place `link` in the chain."""
     assembled = recording.assembled
+    if recording.statement:
+        return _statement(recording, link, certificate_sha256)
     if assembled is None:
         raise ValueError(f"recording {recording.id} is not assembled")
     names = audio_names(link.name, assembled)
     return {
-        "format": FORMAT,
-        "name": link.name,
-        "recording": {
-            "id": recording.id,
-            "decided_at": _time(recording.decided_at),
-            "sealed_at": _time(link.sealed_at),
-            "recorder_version": __version__,
-            "certificate_sha256": certificate_sha256,
-        },
+        **_head(recording, link, certificate_sha256),
         "call": _call(recording.call),
         "setting": _setting(recording),
         "audio": [_audio(file, name) for file, name in zip(assembled.files, names, strict=True)],
@@ -51,6 +46,42 @@ def describe(recording: Recording, link: Link, certificate_sha256: str) -> Docum
         "announcements": [_announcement(item) for item in recording.announcements],
         "notes": [_note(note) for note in recording.notes],
         "chain": _chain(link),
+    }
+
+
+def _head(recording: Recording, link: Link, certificate_sha256: str) -> Document:
+    return {
+        "format": FORMAT,
+        "name": link.name,
+        "recording": {
+            "id": recording.id,
+            "decided_at": _time(recording.decided_at),
+            "sealed_at": _time(link.sealed_at),
+            "recorder_version": __version__,
+            "certificate_sha256": certificate_sha256,
+        },
+    }
+
+
+def _statement(recording: Recording, link: Link, certificate_sha256: str) -> Document:
+    """The same format with nothing in the fields of a call: a verifier that knows no statements takes it for
+    a recording without sound, and still checks signature, hashes and chain."""
+    return {
+        **_head(recording, link, certificate_sha256),
+        "statement": [_entry(entry) for entry in recording.statement],
+        "audio": [],
+        "chain": _chain(link),
+    }
+
+
+def _entry(entry: Entry) -> Document:
+    return {
+        "kind": entry.kind.value,
+        "pbx": entry.pbx,
+        "at": _time(entry.at),
+        "until": _time(entry.until),
+        "reason": entry.reason,
+        "detail": entry.detail,
     }
 
 

@@ -42,7 +42,7 @@ def seal(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain
     (`config.value` for an unusable name), TransientError (`spool.full`, `spool.unusable`).
     """
     assembled = recording.assembled
-    if assembled is None or not assembled.files:
+    if assembled is None or not (assembled.files or recording.statement):
         raise ValueError(f"recording {recording.id} is not assembled")
     with durable.explained(f"Sealing {name}"):
         if chain.link_of(recording.id) is None:

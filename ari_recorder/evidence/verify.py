@@ -100,15 +100,19 @@ def _report(
 ) -> Report:
     # A gap names its neighbour, which may well be intact.
     faulty = {one.file for one in findings if (one.step, one.code) != (Step.CHAIN, "evidence.missing")}
-    intact = sum(1 for one in examined if one.intact and not _named(one.member, faulty))
+    recordings = [one for one in examined if not (one.member and one.member.stated)]
+    intact = sum(1 for one in recordings if one.intact and not _named(one.member, faulty))
+    stated = [each for one in examined if one.member for each in one.member.stated]
     return Report(
-        recordings=len(examined),
+        recordings=len(recordings),
         intact=intact,
         files=sum(one.files for one in examined),
         bytes=sum(one.bytes for one in examined),
         signers=certificates.signers,
         coverage=tuple(check.coverage),
         findings=tuple(sorted(findings, key=lambda one: (one.step is Step.CHAIN, one.file, one.step))),
+        statements=len(examined) - len(recordings),
+        stated=tuple(sorted(stated, key=lambda one: (one.at, one.file))),
     )
 
 

@@ -31,6 +31,7 @@ user = "{user}"
 password_file = "ari.password"
 recordings = "{recordings}"
 sounds = "{sounds}"
+{more}
 """
 
 
@@ -45,6 +46,10 @@ class Recorder:
     pbx: Pbx
     policy: str
     name: str = "lab"
+    shared: bool = True
+    """The recorder sees Asterisk's folders; else legs come through ARI."""
+    more: str = ""
+    """Lines added to the PBX's section of the configuration, and further sections."""
     environment: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -87,8 +92,9 @@ class Recorder:
             name=self.name,
             url=self.pbx.ari_url,
             user=self.pbx.ari_user,
-            recordings=self.pbx.recording_folder.resolve(),
-            sounds=self.pbx.sounds_folder.resolve(),
+            recordings=self.pbx.recording_folder.resolve() if self.shared else "ari",
+            sounds=self.pbx.sounds_folder.resolve() if self.shared else "ari",
+            more=self.more,
         )
         self.config.write_text(text, encoding="utf-8")
         (self.folder / "policy.toml").write_text(self.policy, encoding="utf-8")
@@ -171,7 +177,15 @@ class Recorder:
         return found
 
     def links(self) -> list[dict[str, Any]]:
-        """The chain's links; a line still being written does not count."""
+        """The chain's links that are recordings, and no statements."""
+        return [link for link in self.chain_links() if not _is_statement(link["recording"])]
+
+    def statements(self) -> list[dict[str, Any]]:
+        """The chain's links that state a gap."""
+        return [link for link in self.chain_links() if _is_statement(link["recording"])]
+
+    def chain_links(self) -> list[dict[str, Any]]:
+        """All links of the chain; a line still being written does not count."""
         if not self.chain.exists():
             return []
         whole = self.chain.read_text(encoding="utf-8").rpartition("\n")[0]
@@ -234,3 +248,7 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_statement(recording_id: str) -> bool:
+    return recording_id.endswith("-gap")

@@ -52,6 +52,8 @@ class CallFacts:
     user: str | None = None
     """The PBX's own user taking part, as its endpoint's name, where known."""
     wish: Wish = field(default_factory=Wish)
+    pbx: str = ""
+    """The PBX's name in the recorder's settings; "" where it is not known (`explain` without one)."""
 
     @property
     def remote(self) -> Party:

@@ -93,6 +93,10 @@ def _ask(policy: Policy, setting: Setting, facts: CallFacts) -> _Answer:
     """Which pairs of the call a setting is for; the reason why not stops at the first obstacle."""
     if not setting.enabled:
         return _Answer(why="it is switched off")
+    if setting.pbx and facts.pbx not in setting.pbx:
+        return _Answer(
+            why=f"it is for the PBX {' or '.join(setting.pbx)}, this call is on {facts.pbx or 'another'}"
+        )
     if facts.direction not in setting.directions:
         return _Answer(
             why=f"it is for {' and '.join(setting.directions)} calls, this one is {facts.direction}"

@@ -40,8 +40,9 @@ def _records(setting: Setting) -> str:
     whose = f" of {_any(setting.users)}" if setting.users else ""
     other = f" with {_any(setting.remote)}" if setting.remote else ""
     lines = f" through the numbers {_any(setting.trunk_numbers)}" if setting.trunk_numbers else ""
+    where = f" on the PBX {_any(setting.pbx)}" if setting.pbx else ""
     codes = ", feature codes included" if setting.feature_codes else ""
-    return f"Records {_all(setting.directions)} calls{whose}{other}{lines}{codes}."
+    return f"Records {_all(setting.directions)} calls{whose}{other}{lines}{where}{codes}."
 
 
 def _exceptions(policy: Policy, setting: Setting) -> list[str]:

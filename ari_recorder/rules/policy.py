@@ -160,6 +160,8 @@ class Setting(Table):
     """A setting that is switched off never records."""
     directions: Directions = (Direction.INBOUND, Direction.OUTBOUND)
     """Calls it is for: `inbound`, `outbound`, `internal`."""
+    pbx: tuple[Word, ...] = ()
+    """Only calls on these PBXs, by their names in the machine's settings. Empty: on all."""
     users: tuple[NumberPattern, ...] = ()
     """Only calls of these users, by extension or endpoint. Empty: all."""
     remote: tuple[NumberPattern, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..model.call import CallFacts, Decision
 from ..model.recording import Chosen
 from ..rules.decide import chosen, decide
@@ -27,3 +29,16 @@ class PolicyJudge:
 
     def announcement_required(self, setting: str) -> bool:
         return self.policy.announcement_required(setting)
+
+
+class PbxJudge:
+    """The same policy for the calls of one PBX: settings may be limited to some."""
+
+    def __init__(self, judge: PolicyJudge, pbx: str) -> None:
+        self._judge = judge
+        self._pbx = pbx
+        self.trunk_of = judge.trunk_of
+        self.chosen = judge.chosen
+
+    def decide(self, facts: CallFacts) -> Decision:
+        return self._judge.decide(replace(facts, pbx=self._pbx))

@@ -8,15 +8,16 @@ that happens in one ordered queue per recording.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import structlog
 
 from ..asterisk.ari.client import AriClient
-from ..asterisk.ari.connection import AriConnection, Connected, Disconnected
+from ..asterisk.ari.connection import AriConnection, Connected, Disconnected, Item
 from ..asterisk.orders import Orders
 from ..capture import commands as cmd
 from ..capture import events as ev
@@ -24,9 +25,10 @@ from ..capture.gate import result_variables
 from ..capture.reconcile import Work, reconcile
 from ..capture.switchboard import Order, Switchboard
 from ..disk.faults import fault_point
-from ..model.errors import RecorderError
+from ..model.errors import RecorderError, TransientError
 from ..model.recording import Recording, State
 from .journal import Journal
+from .salvage import Salvage
 from .workers import Workers
 
 log = structlog.get_logger()
@@ -43,14 +45,27 @@ _SEAMS: dict[type, str] = {
 }
 
 
+async def _unheard(_pbx: str, _what: cmd.Alarm | cmd.AllClear) -> None:
+    """Nobody wants to know."""
+
+
+def _unseen(_item: Item) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ears:
     """Who else wants to know what happens on a PBX."""
 
     finished: Callable[[Recording], None]
     refused: Callable[[str, cmd.Refuse], None]
-    connected: Callable[[str, str | None], None]
+    connected: Callable[[str, Disconnected | None], None]
     """PBX and, when the connection is lost, why."""
+    failing: Callable[[str, cmd.Alarm | cmd.AllClear], Awaitable[None]] = _unheard
+    seen: Callable[[Item], None] = _unseen
+    """Hears everything that is about to be handled."""
+    deaf_since: Callable[[], datetime | None] = lambda: None
+    """Since when nothing was heard (the recorder's clock); asked before `connected` is told."""
 
 
 class PbxLink:
@@ -64,24 +79,32 @@ class PbxLink:
         orders: Orders,
         journal: Journal,
         ears: Ears,
+        legs: Path | None = None,
+        salvage_after: float = 120.0,
     ) -> None:
+        """`legs`: Asterisk's recording folder where it is shared; `salvage_after`: see `Salvage`."""
         self.board = board
         self.client = client
         self._connection = connection
         self._orders = orders
         self._journal = journal
         self._ears = ears
-        self._inbox: asyncio.Queue[ev.Event | Connected | Disconnected] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Item] = asyncio.Queue()
         self._timers: dict[str, list[asyncio.TimerHandle]] = {}
         self._unfinished: dict[str, Recording] = {}
         """Recordings whose calls run, as last journalled."""
         self.connections = asyncio.Event()
         """Set at every connection; whoever waits for it clears it."""
         self._tasks: asyncio.TaskGroup | None = None
+        self._salvage = Salvage(legs, salvage_after, self._unfinished.values, self._presume_dead)
 
     def remember(self, recordings: Iterable[Recording]) -> None:
         """What an earlier life left running; taken up at the first connection."""
         self._unfinished.update((r.id, r) for r in recordings)
+
+    def heard_at(self) -> datetime | None:
+        """When an event last arrived (the recorder's clock); None while none do."""
+        return self._connection.heard_at
 
     def live_names(self) -> list[str]:
         """Names of the recordings that should be running now."""
@@ -101,15 +124,21 @@ class PbxLink:
         async for item in connection:
             self._inbox.put_nowait(item)
 
-    async def _take(self, item: ev.Event | Connected | Disconnected, workers: Workers) -> None:
+    async def _take(self, item: Item, workers: Workers) -> None:
+        self._ears.seen(item)
         match item:
+            case Connected(snapshot=snapshot) if snapshot.presumed_dead:
+                await self._bury(snapshot, workers)
             case Connected(snapshot=snapshot):
-                await self._reconcile(snapshot, workers)
+                self._salvage.found()
+                await self._reconcile(self._on_its_clock(snapshot), workers)
                 self.connections.set()
                 self._ears.connected(self.board.pbx, None)
             case Disconnected():
                 log.warning(str(item.error), action="pbx.lost", pbx=self.board.pbx, code=item.error.code)
-                self._ears.connected(self.board.pbx, str(item.error))
+                self._ears.connected(self.board.pbx, item)
+                if self._tasks is not None:
+                    self._salvage.lost(self._tasks)
             case _:
                 self._dispatch(self._answer(item), workers)
 
@@ -117,7 +146,7 @@ class PbxLink:
         orders = self._guarded(partial(self.board.handle, event), type(event).__name__)
         if orders is None and isinstance(event, ev.GateEntered):
             stranded = event.channel.id
-            return [Order(stranded, cmd.LetGo(stranded, result_variables("failed", None)))]
+            return [Order(stranded, cmd.LetGo(stranded, result_variables("failed", None, "defect")))]
         return orders or []
 
     def _guarded(self, work: Work, kind: str) -> list[Order] | None:
@@ -130,24 +159,49 @@ class PbxLink:
             )
             return None
 
-    async def _reconcile(self, snapshot: ev.Snapshot, workers: Workers) -> None:
-        # Orders of the lost connection fail by themselves; what they say of it is of no interest.
-        await workers.idle()
-        for recording in list(self._timers):
-            self._cancel_timers(recording)
-        self.board.sessions.clear()
-        self.board.pbx_version = await self._version()
-        self._forget_results()
-        unfinished = list(self._unfinished.values())
-        orders = reconcile(
-            self.board, unfinished, snapshot, each=lambda work: self._guarded(work, "Connected") or []
+    def _presume_dead(self) -> None:
+        dead = ev.Snapshot(datetime.now(UTC), (), {}, frozenset(), presumed_dead=True)
+        self._inbox.put_nowait(Connected(dead))
+
+    async def _bury(self, snapshot: ev.Snapshot, workers: Workers) -> None:
+        """What runs according to the journal ended with Asterisk."""
+        if self._connection.heard_at is not None or not self._unfinished:
+            return  # it came back in this very moment
+        log.warning(
+            f"Asterisk gives no sign any more: {len(self._unfinished)} recordings end as cut off",
+            action="pbx.presumed-dead",
+            pbx=self.board.pbx,
         )
+        await self._begin_anew(snapshot, workers)
+
+    def _on_its_clock(self, snapshot: ev.Snapshot) -> ev.Snapshot:
+        """Since when nothing was heard, on Asterisk's clock: by how much that is off, the snapshot tells."""
+        since = self._ears.deaf_since()
+        if since is None:
+            return snapshot
+        return replace(snapshot, deaf_since=snapshot.at - (datetime.now(UTC) - since))
+
+    async def _reconcile(self, snapshot: ev.Snapshot, workers: Workers) -> None:
+        self.board.pbx_version = await self._version()
+        await self._begin_anew(snapshot, workers)
         log.info(
             f"Connected to Asterisk {self.board.pbx_version}",
             action="pbx.connected",
             pbx=self.board.pbx,
             channels=len(snapshot.channels),
             recordings=len(self.board.sessions),
+        )
+
+    async def _begin_anew(self, snapshot: ev.Snapshot, workers: Workers) -> None:
+        # Orders of the lost connection fail by themselves; what they say of it is of no interest.
+        await workers.idle()
+        for recording in list(self._timers):
+            self._cancel_timers(recording)
+        self.board.sessions.clear()
+        self._forget_results()
+        unfinished = list(self._unfinished.values())
+        orders = reconcile(
+            self.board, unfinished, snapshot, each=lambda work: self._guarded(work, "Connected") or []
         )
         self._dispatch(orders, workers)
 
@@ -179,7 +233,8 @@ class PbxLink:
                 await asyncio.gather(*(self._carry_out(worker, each) for each in commands))
             case cmd.Save(recording=recording):
                 self._unfinished[recording.id] = recording
-                await self._journal.save(recording)
+                for event in await self._journal.told(recording):
+                    self._inbox.put_nowait(event)
             case cmd.Finish(recording=recording):
                 await self._finish(recording)
             case cmd.Wake():
@@ -189,6 +244,8 @@ class PbxLink:
                 # In a thread: it writes a file, and a slow disk must hold up no call.
                 await asyncio.to_thread(self._ears.refused, self.board.pbx, command)
             case _:
+                if isinstance(command, cmd.Alarm | cmd.AllClear):
+                    await self._ears.failing(self.board.pbx, command)
                 for event in await self._orders.carry_out(command):
                     self._inbox.put_nowait(event)
                 if seam := _SEAMS.get(type(command)):
@@ -227,18 +284,29 @@ class PbxLink:
         for handle in self._timers.pop(worker, []):
             handle.cancel()
 
-    async def delete_legs(self, names: Iterable[str]) -> None:
-        """Legs that lie here already, and that this process may not delete, are deleted by Asterisk."""
+    async def delete_legs(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Legs that lie here already, and that this process cannot delete, are deleted by Asterisk.
+
+        The names of those that are gone; the others are tried again at the next connection.
+        """
+        gone = []
         for name in names:
             try:
                 await self.client.recordings.delete_stored(name)
+                gone.append(name)
             except RecorderError as error:
+                if error.code == "ari.not-found":
+                    gone.append(name)
+                    continue
                 log.warning(
                     f"The raw leg {name} stays on the PBX: {error.sentence} Let the recorder's user delete "
                     "files in Asterisk's recording folder",
                     action="legs.left",
                     pbx=self.board.pbx,
                 )
+                if isinstance(error, TransientError):
+                    break
+        return tuple(gone)
 
     def distrust_translator(self, lost: bool) -> None:
         """The probe's verdict on Debian's defect; counts also for calls that were taken up before it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from ..audio.prompts import convert
 from ..capture.ledger import Prompt
 from ..config.assets import asset
+from ..config.machine import Machine
 from ..model.errors import ConfigError, RecorderError
 from ..rules.policy import Policy
 from ..rules.policy import Prompt as PolicyPrompt
@@ -19,6 +21,16 @@ FOLDER = "ari-recorder"
 """Below Asterisk's sounds folder."""
 
 log = structlog.get_logger()
+
+
+def install_for(machine: Machine, pbx: str, policy: Policy) -> dict[str, Prompt]:
+    """The policy's prompts for one PBX: in its own folder for sounds or, where the recorder sees none, in one
+    below `state` from which a person copies them. Blocking."""
+    sounds = machine.sounds_for(pbx)
+    if machine.pbx[pbx].sounds_folder is None:
+        with suppress(OSError):  # each prompt then says that its folder is not there
+            sounds.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return install(policy, sounds)
 
 
 def install(policy: Policy, sounds: Path) -> dict[str, Prompt]:

@@ -17,7 +17,7 @@ import structlog
 
 from .. import __version__
 from ..asterisk.ari.client import AriClient
-from ..asterisk.ari.connection import AriConnection
+from ..asterisk.ari.connection import AriConnection, Disconnected
 from ..asterisk.orders import Orders
 from ..capture import commands as cmd
 from ..capture.ledger import Prompt, Surroundings
@@ -35,12 +35,14 @@ from . import heap, presence
 from .completion import Completion
 from .conditions import Conditions, Severity
 from .foundations import CERTIFICATES, Foundations
+from .hearing import Hearing
 from .journal import Journal
-from .judge import PolicyJudge
+from .judge import PbxJudge, PolicyJudge
+from .leg_stores import Leftovers, leg_stores
 from .lookout import Lookout, View
 from .pbx_link import Ears, PbxLink, unfinished
 from .presence import PbxPresence, Presence
-from .prompts import install
+from .prompts import install_for
 from .refusals import Refusals
 from .requests import Handler, Requests
 from .translator import drops_frames
@@ -95,11 +97,15 @@ class Service:
         """Who answers which kind of request (`runtime/requests.py`)."""
         self._judge = PolicyJudge(base.policy)
         self._journal = Journal(base.spool)
-        recordings = {name: pbx.recordings for name, pbx in machine.pbx.items()}
-        pipeline = Pipeline(base.keys, base.chain, recordings, self._undeletable)
+        self._leftovers = Leftovers(machine.recorder.state)
+        pipeline = Pipeline(base.keys, base.chain, leg_stores(machine.pbx), self._undeletable)
         self._completion = Completion(pipeline, self._sealed)
         self._deliverer = self._new_deliverer(base.policy)
         self._refusals = Refusals(machine.recorder.state)
+        self._hearing = Hearing(
+            machine.recorder.state, base.spool, base.chain, self._statement_targets, self._completion.submit
+        )
+        self._hearing.remember(machine.pbx)
         self._links: dict[str, PbxLink] = {}
         self._loop = asyncio.get_running_loop()
         self._errands: set[asyncio.Task[None]] = set()
@@ -135,6 +141,7 @@ class Service:
                 tasks.create_task(self._deliver(), name="delivery"),
                 tasks.create_task(self._beat(), name="presence"),
                 tasks.create_task(self.lookout.run(), name="lookout"),
+                tasks.create_task(self._hearing.run(), name="hearing"),
                 tasks.create_task(self._reload_when_asked(), name="policy"),
                 tasks.create_task(
                     Requests(self._base.machine.recorder.state, self.answers).run(), name="requests"
@@ -175,14 +182,15 @@ class Service:
 
     async def _serve(self, name: str, pbx: Pbx, waiting: list[Recording]) -> None:
         async with AriClient(pbx.url, pbx.user, pbx.read_password()) as client:
-            prompts = await asyncio.to_thread(install, self._judge.policy, pbx.sounds)
-            board = Switchboard(name, self._judge, new_id, self._world(prompts))
+            prompts = await asyncio.to_thread(install_for, self._base.machine, name, self._judge.policy)
+            board = Switchboard(name, PbxJudge(self._judge, name), new_id, self._world(prompts))
             link: PbxLink
             connection = AriConnection(
                 client, APPLICATION, pbx.technologies, wanted=lambda: link.live_names()
             )
             orders = Orders(client, APPLICATION, self._journal.keep_poll)
-            link = PbxLink(board, client, connection, orders, self._journal, self._ears())
+            salvage = (pbx.recording_folder, pbx.salvage_after)
+            link = PbxLink(board, client, connection, orders, self._journal, self._ears(name), *salvage)
             link.remember(r for r in waiting if r.call.pbx == name)
             self._links[name] = link
             async with asyncio.TaskGroup() as tasks:
@@ -212,8 +220,9 @@ class Service:
 
     # -- while it runs ------------------------------------------------------------------------------
 
-    def _ears(self) -> Ears:
-        return Ears(finished=self._finished, refused=self._refused, connected=self._connected)
+    def _ears(self, name: str) -> Ears:
+        deaf_since = partial(self._hearing.deaf_since, name)
+        return Ears(self._finished, self._refused, self._connected, deaf_since)
 
     def _finished(self, recording: Recording) -> None:
         folder = self._base.spool.get(recording.id)
@@ -232,11 +241,13 @@ class Service:
 
     def _undeletable(self, pbx: str, names: tuple[str, ...]) -> None:
         """Called in the pipeline's thread."""
-        self._loop.call_soon_threadsafe(self._ask_asterisk_to_delete, pbx, names)
+        self._leftovers.add(pbx, names)
+        self._loop.call_soon_threadsafe(self._ask_asterisk_to_delete, pbx)
 
-    def _ask_asterisk_to_delete(self, pbx: str, names: tuple[str, ...]) -> None:
+    def _ask_asterisk_to_delete(self, pbx: str) -> None:
         if (link := self._links.get(pbx)) is not None:
-            task = asyncio.create_task(link.delete_legs(names), name=f"delete-legs-{pbx}")
+            clearing = self._leftovers.clear(pbx, link.delete_legs)
+            task = asyncio.create_task(clearing, name=f"delete-legs-{pbx}")
             self._errands.add(task)
             task.add_done_callback(self._errands.discard)
 
@@ -244,10 +255,17 @@ class Service:
         self._refusals.add(presence.now(), pbx, refusal.channel, refusal.reason, refusal.because)
         self.lookout.refused(refusal.reason, refusal.because)
 
-    def _connected(self, pbx: str, error: str | None) -> None:
-        version = self._links[pbx].board.pbx_version
-        now = presence.now()
-        change = partial(replace, connected=error is None, since=now, error=error, version=version)
+    def _connected(self, pbx: str, lost: Disconnected | None) -> None:
+        link, now = self._links[pbx], presence.now()
+        if lost is None:
+            self._hearing.connected(pbx, link.heard_at)
+            self.conditions.end(f"pbx:{pbx}")
+            self._ask_asterisk_to_delete(pbx)
+        else:
+            self._hearing.lost(pbx, lost.heard_at, lost.error.sentence)
+            self.conditions.begin_with(f"pbx:{pbx}", lost.error)
+        error, version = (str(lost.error) if lost is not None else None), link.board.pbx_version
+        change = partial(replace, connected=lost is None, since=now, error=error, version=version)
         self._change_pbx(pbx, change)
         self.lookout.tried(pbx)
 
@@ -282,6 +300,11 @@ class Service:
         changed = lambda recording: self.lookout.metrics.delivery_changed(recording)  # noqa: E731 - made later
         return Deliverer(targets, certificate=self._certificate, on_change=changed)
 
+    def _statement_targets(self) -> tuple[str, ...]:
+        """Every archive that recordings could be missing from."""
+        settings = (setting for setting in self._judge.policy.settings if setting.enabled)
+        return tuple(dict.fromkeys(name for setting in settings for name in setting.targets))
+
     def _certificate(self, fingerprint: str) -> Path | None:
         """What was sealed before a change of the key goes out with the certificate of its own time."""
         kept = self._base.machine.recorder.state / CERTIFICATES / f"{fingerprint}.crt"
@@ -314,7 +337,7 @@ class Service:
                 "Changed targets are used after a restart of the recorder", action="policy.targets-changed"
             )
         prompts = {
-            name: await asyncio.to_thread(install, policy, self._base.machine.pbx[name].sounds)
+            name: await asyncio.to_thread(install_for, self._base.machine, name, policy)
             for name in list(self._links)
         }
         # All at once: a call that came between would miss its prompt, and with it its recording.

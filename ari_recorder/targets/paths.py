@@ -57,14 +57,17 @@ def word(text: str, *, limit: int = COMPONENT_BYTES) -> str:
 def base_name(recording: Recording) -> str:
     """The name of a recording's sealed files, without suffix: `20261121-225046Z_<caller>_<callee>_<id>`.
 
-    UTC, at most 110 bytes of UTF-8. The last part is a hash of the id, so no two recordings share a name,
+    UTC, at most 110 bytes of UTF-8; of a statement
+    `…_statement_<PBX>_<id>`. The last part is a hash of the id, so no two recordings share a name,
     also where upper and lower case are the same.
     """
     call = recording.call
     short = hashlib.sha256(recording.id.encode("utf-8", "backslashreplace")).hexdigest()[:10]
     begun = _begun(recording).astimezone(UTC).strftime("%Y%m%d-%H%M%SZ")
-    parties = (_party(party, limit=PARTY_BYTES).replace("_", "-") for party in (call.caller, call.callee))
-    return "_".join((begun, *parties, short))
+    parties = (_party(party, limit=PARTY_BYTES) for party in (call.caller, call.callee))
+    if recording.statement:
+        parties = (word(each, limit=PARTY_BYTES) for each in ("statement", call.pbx))
+    return "_".join((begun, *(each.replace("_", "-") for each in parties), short))
 
 
 def folder(template: str, recording: Recording, *, zone: tzinfo | None = None) -> PurePosixPath:

@@ -181,15 +181,18 @@ async def all_of(work: Sequence[Awaitable[Any]]) -> None:
 def assert_archive(stage: Scene, count: int) -> None:
     """One unbroken chain of `count` links; five files for each in the archive and not one more."""
     recorder = stage.recorder
+    every = recorder.chain_links()
     report = verify([stage.archive], certificate=recorder.certificate, chain_log=recorder.chain)
-    assert report.ok or not count, report.findings
+    assert report.ok or not every, report.findings
     assert (report.recordings, report.intact) == (count, count)
-    links = recorder.links()
-    assert [link["number"] for link in links] == list(range(1, count + 1))
+    links, stated = recorder.links(), recorder.statements()
+    assert [link["number"] for link in every] == list(range(1, count + len(stated) + 1))
+    assert report.statements == len(stated)
     assert len({link["recording"] for link in links}) == count
     files = [path for path in stage.archive.rglob("*") if path.is_file()]
     assert not [path for path in files if is_part(path.name)], "torn files were left in the archive"
-    assert len(files) == 5 * count + (1 if count else 0), [path.name for path in files]
+    expected = 5 * count + 4 * len(stated) + (1 if every else 0)
+    assert len(files) == expected, [path.name for path in files]
     assert spool_of(recorder.spool) == []
     left = [link["recording"] for link in links if (_legs(stage) / link["recording"]).exists()]
     assert not left, f"legs were left in Asterisk's folder: {left}"

@@ -216,7 +216,15 @@ class Scene:
         return found
 
     def results(self, archive: Path | None = None) -> list[Result]:
-        """Every recording whose last file, the signature, has arrived."""
+        """Every recording whose last file, the signature, has arrived; statements are not among them."""
+        return [each for each in self._sealed(archive) if "statement" not in each.metadata]
+
+    def stated(self) -> list[dict[str, Any]]:
+        """The entries of all statements in the archive, in the order of their begin."""
+        entries = [e for each in self._sealed() for e in each.metadata.get("statement", ())]
+        return sorted(entries, key=lambda entry: str(entry["at"]))
+
+    def _sealed(self, archive: Path | None = None) -> list[Result]:
         files = (path.with_suffix(".json") for path in sorted((archive or self.archive).rglob("*.sig")))
         return [Result(json.loads(file.read_text(encoding="utf-8")), file) for file in files]
 
@@ -264,7 +272,7 @@ def verify_archive(recorder: Recorder) -> None:
     report = json.loads(said.stdout)
     sealed = len(list((recorder.folder / "archive").rglob("*.sig")))
     assert report["ok"]
-    assert report["intact"] == sealed
+    assert report["intact"] + report["statements"] == sealed
     script = ["sh", str(CHECK_SCRIPT), "-c", certificate, "-t", "archive", archive]
     checked = subprocess.run(script, capture_output=True, text=True, timeout=60, check=False)
     assert checked.returncode == 0, f"{checked.stdout}\n{checked.stderr}"

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import NoReturn, Self, TypeAlias
 
@@ -60,6 +61,8 @@ class Disconnected:
     """
 
     error: RecorderError
+    heard_at: datetime | None = None
+    """When something was last heard on the line that was lost, by our clock; None when none had stood."""
 
     @property
     def reason(self) -> str:
@@ -122,6 +125,7 @@ class AriConnection:
         self._arrived = asyncio.Event()
         self._warn_at = HIGH_WATER
         self._ghosts = 0
+        self._line: _Line | None = None
         self._runner: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -135,6 +139,14 @@ class AriConnection:
         assert self._runner is not None  # noqa: S101 - only after __aenter__
         self._runner.cancel()
         await asyncio.gather(self._runner, return_exceptions=True)
+
+    @property
+    def heard_at(self) -> datetime | None:
+        """When something was last heard of Asterisk's events (the recorder's clock); None while nothing is.
+
+        A pulse (see `_Line`) comes every few seconds, so this is never much older on a line that stands.
+        """
+        return self._line.heard_at if self._line is not None and self._line.stood else None
 
     @property
     def waiting(self) -> int:
@@ -168,7 +180,7 @@ class AriConnection:
         failures = 0
         known = ""
         while True:
-            line = _Line(self._client, self._application, self._pauses, self._put)
+            line = self._line = _Line(self._client, self._application, self._pauses, self._put)
             try:
                 await line.hold(self._subscribe, self._read_snapshot)
             except RecorderError as error:
@@ -177,7 +189,7 @@ class AriConnection:
                 pause = self._pause(cause, failures)
                 # While Asterisk stays away for the same reason, saying it once is enough.
                 if line.stood or cause.code != known:
-                    self._put(Disconnected(cause))
+                    self._put(Disconnected(cause, line.heard_at if line.stood else None))
                 known = cause.code
                 log.info("ari-disconnected: %s Next attempt in %.1f s.", cause, pause)
                 await asyncio.sleep(pause)
@@ -238,6 +250,8 @@ class _Line:
         self._early: list[Event] = []
         self._pulse = ""
         self._felt = asyncio.Event()
+        self.heard_at: datetime | None = None
+        """The last message came then."""
         self.opened = False
         """Asterisk accepted the WebSocket."""
         self.stood = False
@@ -321,6 +335,7 @@ class _Line:
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> NoReturn:
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT:
+                self.heard_at = datetime.now(UTC)
                 self._take(message.data)
         cause = socket.exception()
         raise TransientError(

@@ -36,7 +36,7 @@ class Recordings:
         await self._http.delete("recordings", "stored", name)
 
     async def get_stored_file(self, name: str) -> AsyncIterator[bytes]:
-        """The file's bytes in pieces; a torn connection raises TransientError, never ends early."""
+        """The file's bytes in pieces, as many as announced: a torn connection raises TransientError."""
         path = ("recordings", "stored", name, "file")
         async with self._http.stream("GET", *path, idle=SILENCE_LIMIT) as response:
             async for piece in drain(response):

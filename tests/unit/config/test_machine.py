@@ -40,10 +40,25 @@ def test_defaults() -> None:
     assert got.seal.key_bits == 3072
     pbx = got.pbx["berlin"]
     assert pbx.url == "http://127.0.0.1:8088"
-    assert pbx.recordings == Path("/var/spool/asterisk/recording")
-    assert pbx.sounds == Path("/usr/share/asterisk/sounds")
+    assert pbx.recording_folder == Path("/var/spool/asterisk/recording")
+    assert pbx.sounds_folder == Path("/usr/share/asterisk/sounds")
     assert pbx.technologies == ("PJSIP",)
     assert pbx.read_password() == "geheim-4711"
+
+
+@pytest.mark.parametrize(
+    ("more", "recordings"),
+    [
+        ("", Path("/var/spool/asterisk/recording")),
+        ('recordings = "ari"', None),
+        ('recordings = "shared"', FOLDER / "shared"),
+        ('url = "http://[::1]:8088"', Path("/var/spool/asterisk/recording")),
+        ('url = "https://pbx.example:8089"', None),
+        ('url = "https://pbx.example:8089"\nrecordings = "/mnt/pbx"', Path("/mnt/pbx")),
+    ],
+)
+def test_legs_come_from_a_folder_or_through_ari(more: str, recordings: Path | None) -> None:
+    assert machine(PBX + more).pbx["berlin"].recording_folder == recordings
 
 
 def test_relative_paths_count_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +183,8 @@ def test_the_starter_files_comments_are_valid_and_show_the_defaults() -> None:
     lines = [line.removeprefix("# ") if " = " in line else line for line in MACHINE.split("\n")]
     got = machine("\n".join(lines))
     assert got.recorder == machine(MACHINE).recorder
-    assert got.pbx == machine(MACHINE).pbx
+    (pbx,), (usual,) = got.pbx.values(), machine(MACHINE).pbx.values()
+    assert (pbx.recordings, pbx.sounds) == (usual.recording_folder, usual.sounds_folder)
+    assert pbx.model_copy(update={"recordings": None, "sounds": None}) == usual
     assert got.seal.common_name == "Example Ltd, call recording"
     assert got.seal.model_copy(update={"common_name": "ari-recorder"}) == machine(MACHINE).seal

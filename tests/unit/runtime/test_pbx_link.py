@@ -86,7 +86,7 @@ class Stage:
     async def _save(self, _recording: Recording) -> bool:
         return True
 
-    def _connected(self, _pbx: str, error: str | None) -> None:
+    def _connected(self, _pbx: str, error: object) -> None:
         self.connections += error is None
 
     async def _carry_out(self, command: cmd.Command) -> list[ev.Event]:
