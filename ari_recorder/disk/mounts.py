@@ -1,4 +1,4 @@
-"""Which file system a folder lies on, and whether it forgets everything at a restart of the machine."""
+"""What is mounted where (Linux: proc(5), mountinfo and fdinfo)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-MOUNTS = Path("/proc/self/mountinfo")
+MOUNTS = Path("/proc/thread-self/mountinfo")
+"""Of this thread: a thread may see other mounts than the process it belongs to."""
 VOLATILE = frozenset({"tmpfs", "ramfs"})
 
 
@@ -19,12 +20,12 @@ class Mount:
 
     @property
     def volatile(self) -> bool:
-        """A RAM disk."""
+        """A RAM disk: it forgets everything when the machine restarts."""
         return self.kind in VOLATILE
 
 
 def mount_of(path: Path, table: Path = MOUNTS) -> Mount:
-    """The mount that holds `path`; of a kind "" where the system does not say (proc(5), mountinfo)."""
+    """The mount that holds `path`, which need not exist; of a kind "" where the system does not say."""
     place = path.resolve()
     found = Mount(Path("/"), "")
     try:
@@ -40,5 +41,26 @@ def mount_of(path: Path, table: Path = MOUNTS) -> Mount:
     return found
 
 
+def mount_point_of(handle: int) -> Path | None:
+    """Where the disk of an open file or folder is mounted now.
+
+    None when it is mounted nowhere any more: it was taken away under its users (`umount --lazy`). OSError.
+    """
+    number = _mount_number(handle)
+    for line in MOUNTS.read_text("utf-8", "surrogateescape").splitlines():
+        fields = line.split(" ")
+        if fields[0] == number:
+            return Path(_unescaped(fields[4]))
+    return None
+
+
+def _mount_number(handle: int) -> str:
+    for line in Path(f"/proc/self/fdinfo/{handle}").read_text("ascii").splitlines():
+        if line.startswith("mnt_id:"):
+            return line.split()[1]
+    return ""
+
+
 def _unescaped(text: str) -> str:
+    r"""Blanks, tabs, newlines and backslashes stand there as `\040` and so on."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)

@@ -15,7 +15,7 @@ from ..evidence.chain import Chain
 from ..evidence.keys import Keys, ensure_keys
 from ..model.errors import ConfigError
 from ..rules.policy import Policy, load_policy
-from ..spool.folders import Spool
+from ..spool.places import Spools
 
 CERTIFICATES = "certificates"
 """In the state folder."""
@@ -27,7 +27,7 @@ class Foundations:
 
     machine: Machine
     policy: Policy
-    spool: Spool
+    spool: Spools
     keys: Keys
     chain: Chain
 
@@ -49,8 +49,19 @@ async def foundations(machine: Machine) -> AsyncIterator[Foundations]:
     )
     await asyncio.to_thread(_keep_certificate, machine.recorder.state, keys)
     _make_own_archives(machine, policy)
-    with Spool(machine.recorder.spool) as spool, Chain(machine.recorder.state / "chain.jsonl") as chain:
+    with spools(machine) as spool, Chain(machine.recorder.state / "chain.jsonl") as chain:
         yield Foundations(machine, policy, spool, keys, chain)
+
+
+def spools(machine: Machine) -> Spools:
+    """The spool of a machine: every folder of it. To be opened by the recorder; a command may read it so."""
+    recorder = machine.recorder
+    return Spools(
+        recorder.spool,
+        state=recorder.state,
+        second=recorder.second_spool,
+        stop_at_free=machine.disk.stop_bytes,
+    )
 
 
 def _make(folder: Path) -> None:

@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -23,7 +22,7 @@ import structlog
 from ..disk import durable
 from ..model.errors import PermanentError, RecorderError, TransientError
 from ..model.recording import Recording, State
-from .folders import Locks, RecordingFolder
+from .folders import Locks, RecordingFolder, Spool
 from .glance import glance
 from .ledger import Ledger, Move
 from .place import Place, clear_arrivals
@@ -79,21 +78,19 @@ class PlacedFolder(RecordingFolder):
             self._spools.forget(self.id)
 
 
-class Spools:
-    """`places` in the order in which new recordings try them. Reading needs no `open()`."""
+class Spools(Spool):
+    """`places` in the order in which new recordings try them, `root` the first. Reading needs no `open()`."""
 
     def __init__(
         self, primary: Path, *, state: Path, second: Path | None = None, stop_at_free: int = 0
     ) -> None:
+        super().__init__(primary)
         self.ledger = Ledger(state)
         self.places = [Place(PRIMARY, primary)]
         if second is not None:
             self.places.append(Place(SECOND, second))
-        self.damaged: dict[str, RecorderError] = {}
-        """Folders that the last `journals()` had to pass over, by name. They are never touched."""
         self._stop_at_free = stop_at_free
         self._opened = False
-        self._locks = Locks()
         self._guard = threading.RLock()
         self._homes: dict[str, Place] = {}
         """Recordings that are not in the first folder."""
@@ -128,14 +125,6 @@ class Spools:
         for place in self.places:
             place.close()
 
-    def __enter__(self) -> Self:
-        return self.open()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def look_again(self) -> list[RecordingFolder]:
         """Look at every folder; the recordings of those that are back, to be taken up again."""
         back: list[Place] = []
@@ -150,7 +139,7 @@ class Spools:
             except RecorderError as error:
                 self._fail(place, error)
         settle(self.ledger, self.places)
-        return [self._folder(name, place) for place in back for name in self.names(place)]
+        return [self._placed(name, place) for place in back for name in self.names(place)]
 
     # -- what a Spool can ----------------------------------------------------------------------------------
 
@@ -175,7 +164,7 @@ class Spools:
                 if (place.root / recording.id).exists():
                     raise  # it stands there, if not durably: a second one must not stand elsewhere
             else:
-                return self._folder(recording.id, place)
+                return self._placed(recording.id, place)
         full = [error for error in errors if error.code == "spool.full"]
         raise (full or errors or [self._unusable()])[0]
 
@@ -183,7 +172,7 @@ class Spools:
         """The folder of a recording; None when there is none, or where it cannot be reached."""
         for place in self._readable():
             if not self.ledger.hides(place.root, recording_id) and place.spool.get(recording_id) is not None:
-                return self._folder(recording_id, place)
+                return self._placed(recording_id, place)
         return None
 
     def all(self) -> Iterator[RecordingFolder]:
@@ -195,24 +184,12 @@ class Spools:
                 self.damaged[name] = _twice(name, place)
                 continue
             last = name
-            yield self._folder(name, place)
+            yield self._placed(name, place)
 
     def states(self) -> Iterator[tuple[RecordingFolder, State | None]]:
         """As `Spool.states`."""
         for folder in self.all():
             yield folder, glance(str(folder.path / "recording.json"), folder.id)
-
-    def journals(self) -> Iterator[tuple[RecordingFolder, Recording]]:
-        """Every recording that can be read, one at a time; the others are put into `damaged`."""
-        self.damaged = {}
-        for folder in self.all():
-            try:
-                recording = folder.load()
-            except RecorderError as error:
-                if folder.path.exists():
-                    self.damaged[folder.id] = error
-                continue
-            yield folder, recording
 
     # -- moving --------------------------------------------------------------------------------------------
 
@@ -235,7 +212,7 @@ class Spools:
             finally:
                 counts = self.ledger.hides(source.root, recording_id)
                 if counts or not (source.root / recording_id).exists():
-                    self._folder(recording_id, destination)
+                    self._placed(recording_id, destination)
             return Moved.DONE
 
     # -- for the folders -----------------------------------------------------------------------------------
@@ -354,7 +331,7 @@ class Spools:
             None,
         )
 
-    def _folder(self, recording_id: str, place: Place) -> RecordingFolder:
+    def _placed(self, recording_id: str, place: Place) -> RecordingFolder:
         with self._guard:
             if place is self.places[0]:
                 self._homes.pop(recording_id, None)

@@ -13,14 +13,13 @@ import structlog
 
 from ari_recorder.spool.delivery import Deliverer
 from ari_recorder.spool.folders import Spool
-from ari_recorder.spool.places import Spools
 
 from .recordings import local_target, recording, sealed
 
 OWN = "r-1"
 
 
-async def deliver(spool: Spool | Spools, folder: Path) -> None:
+async def deliver(spool: Spool, folder: Path) -> None:
     """Until nothing is left in the spool."""
     certificate = folder / "certificate.crt"
     certificate.write_bytes(b"certificate")

@@ -17,7 +17,6 @@ from ari_recorder.model.delivery import Receipt
 from ari_recorder.model.evidence import Link, Sealed, SealedFile
 from ari_recorder.model.recording import Call, Chosen, Recording, State
 from ari_recorder.spool.folders import RecordingFolder, Spool
-from ari_recorder.spool.places import Spools
 from ari_recorder.targets.base import Confirms, Properties, Stat
 from ari_recorder.targets.local import LocalTarget
 
@@ -36,7 +35,7 @@ def contents(own: str) -> dict[str, bytes]:
     return {f"{own}{suffix}": f"{own} {suffix} ".encode() * 50 for suffix in SUFFIXES}
 
 
-def sealed(spool: Spool | Spools, own: str = "r-1", *targets: str) -> RecordingFolder:
+def sealed(spool: Spool, own: str = "r-1", *targets: str) -> RecordingFolder:
     """A recording in the spool that waits for its delivery."""
     folder = spool.create(recording(own, *targets))
     files = contents(own)
