@@ -21,11 +21,15 @@ WHOLE_TARGET = frozenset(
         "target.unreachable",
         "target.login",
         "target.host-key",
+        "target.host-key-changed",
+        "target.key",
+        "target.not-mounted",
         "target.certificate",
         "target.insecure",
         "target.full",
         "target.missing",
         "target.busy",
+        "target.label",
     }
 )
 """Codes that would meet any other recording at the same target just as well."""

@@ -17,6 +17,7 @@ from ..disk.digest import digest
 from ..disk.faults import fault_point
 from ..model.delivery import Receipt
 from ..model.errors import PermanentError, RecorderError, TransientError
+from .archive_root import FOLDER_MODE, ArchiveRoot
 from .base import (
     Confirms,
     Properties,
@@ -32,7 +33,6 @@ from .base import (
 from .steps import Step, at
 
 FILE_MODE = 0o640
-FOLDER_MODE = 0o750
 
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP}
 _UNFIT = {
@@ -58,117 +58,70 @@ class LocalTarget:
     def __init__(self, settings: config.LocalTarget) -> None:
         self.name: str = settings.name
         self.path_template: str = settings.path
-        self._root = Path(settings.folder or "")
+        self._root = ArchiveRoot(settings)
 
     def prepare(self) -> None:
         with self._classified(PurePosixPath(".")):
-            self._root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            self._root.prepare()
 
     def put(self, source: Path, path: PurePosixPath, *, sha256: str, size: int) -> Receipt:
         path = checked(path)
-        part = self._root / path.parent / part_name(path.name, sha256)
-        with self._classified(path):
-            self._make_folders(path.parent)
+        with self._inside(path) as root:
+            part = root / path.parent / part_name(path.name, sha256)
+            _make_folders(root, path.parent)
             if found := adopted(self, path, sha256=sha256, size=size):
                 part.unlink(missing_ok=True)
-                self._sync(path)
+                _sync(root, path)
                 return found
             with open_source(source, sha256=sha256, size=size) as stream:
                 at(Step.WRITE)
                 _fill(part, stream, size)
             fault_point("local.synced")
             at(Step.READ_BACK)
-            final = self._root / path
-            if not self._finished(part, final, sha256=sha256, size=size):
+            final = root / path
+            if not _finished(part, final, sha256=sha256, size=size):
                 if not os.path.lexists(final) and part.exists():
                     part.unlink(missing_ok=True)
                     raise mismatch(self.name, path)
                 return self.put(source, path, sha256=sha256, size=size)  # another writer was faster
-            self._sync(path)
+            _sync(root, path)
         return receipt(path, sha256=sha256, size=size)
 
     def stat(self, path: PurePosixPath) -> Stat | None:
-        with self._classified(path):
-            self._demand_root()
+        with self._inside(path) as root:
             try:
-                found = (self._root / checked(path)).lstat()
+                found = (root / checked(path)).lstat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
         changed = datetime.fromtimestamp(found.st_mtime, UTC)
         return Stat(bytes=found.st_size, modified_at=changed, regular=modes.S_ISREG(found.st_mode))
 
     def open(self, path: PurePosixPath) -> BinaryIO:
-        with self._classified(path):
-            self._demand_root()
+        with self._inside(path) as root:
             try:
-                return (self._root / checked(path)).open("rb")
+                return (root / checked(path)).open("rb")
             except (FileNotFoundError, NotADirectoryError) as error:
                 raise PermanentError(
                     "target.missing", f'There is no file {path} in target "{self.name}".'
                 ) from error
 
     def delete(self, path: PurePosixPath) -> bool:
-        with self._classified(path):
-            self._demand_root()
+        with self._inside(path) as root:
             try:
-                (self._root / checked(path)).unlink()
+                (root / checked(path)).unlink()
             except (FileNotFoundError, NotADirectoryError):
                 return False
-            durable.sync_folder((self._root / path).parent)
+            durable.sync_folder((root / path).parent)
         return True
 
     def close(self) -> None:
         """Nothing is kept open between calls."""
 
-    def _demand_root(self) -> None:
-        if not self._root.is_dir():
-            raise PermanentError(
-                "target.missing",
-                f'The folder {self._root} of target "{self.name}" does not exist.',
-                remedy="Create it, or mount the share that belongs there.",
-            )
-
-    def _make_folders(self, relative: PurePosixPath) -> None:
-        self._demand_root()
-        place = self._root
-        for part in relative.parts:
-            place = place / part
-            with suppress(FileExistsError):
-                place.mkdir(mode=FOLDER_MODE)
-
-    def _finished(self, part: Path, final: Path, *, sha256: str, size: int) -> bool:
-        """Read the part file back and give it its final name; False when that was not to be."""
-        try:
-            with part.open("rb") as stream:
-                # Asks the disk, not the memory that the bytes were just written to.
-                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-                if digest(stream) != (sha256, size):
-                    return False
-        except FileNotFoundError:
-            return False
-        fault_point("local.checked")
-        at(Step.RENAME)
-        return self._publish(part, final)
-
-    def _publish(self, part: Path, final: Path) -> bool:
-        """Give the final name without overwriting; False when another writer was faster."""
-        try:
-            os.link(part, final, follow_symlinks=False)
-        except (FileExistsError, FileNotFoundError):
-            return False
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            return _renamed(part, final)
-        fault_point("local.linked")
-        part.unlink(missing_ok=True)
-        fault_point("local.unlinked")
-        return True
-
-    def _sync(self, path: PurePosixPath) -> None:
-        """Make every name from the file up to the root durable, also those that were there before."""
-        for parent in path.parents:
-            durable.sync_folder(self._root / parent)
+    @contextmanager
+    def _inside(self, path: PurePosixPath) -> Iterator[Path]:
+        """The root for work on `path`, with errors told in our words."""
+        with self._classified(path), self._root.entered() as root:
+            yield root
 
     @contextmanager
     def _classified(self, path: PurePosixPath) -> Iterator[None]:
@@ -179,7 +132,7 @@ class LocalTarget:
 
     def _explained(self, error: OSError, path: PurePosixPath) -> RecorderError:
         why = error.strerror or str(error)
-        where = f'in {self._root} (target "{self.name}")'
+        where = f'in {self._root.path} (target "{self.name}")'
         if error.errno in durable.FULL:
             return PermanentError(
                 "target.full",
@@ -203,6 +156,14 @@ class LocalTarget:
         return TransientError("target.unreachable", f"{path} cannot be reached {where}: {why}.")
 
 
+def _make_folders(root: Path, relative: PurePosixPath) -> None:
+    place = root
+    for part in relative.parts:
+        place = place / part
+        with suppress(FileExistsError):
+            place.mkdir(mode=FOLDER_MODE)
+
+
 def _fill(part: Path, stream: BinaryIO, size: int) -> None:
     """Write the part file, from where it differs from what an earlier attempt left of it, and sync it."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -222,6 +183,43 @@ def _fill(part: Path, stream: BinaryIO, size: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _finished(part: Path, final: Path, *, sha256: str, size: int) -> bool:
+    """Read the part file back and give it its final name; False when that was not to be."""
+    try:
+        with part.open("rb") as stream:
+            # Asks the disk, not the memory that the bytes were just written to.
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            if digest(stream) != (sha256, size):
+                return False
+    except FileNotFoundError:
+        return False
+    fault_point("local.checked")
+    at(Step.RENAME)
+    return _publish(part, final)
+
+
+def _publish(part: Path, final: Path) -> bool:
+    """Give the final name without overwriting; False when another writer was faster."""
+    try:
+        os.link(part, final, follow_symlinks=False)
+    except (FileExistsError, FileNotFoundError):
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _renamed(part, final)
+    fault_point("local.linked")
+    part.unlink(missing_ok=True)
+    fault_point("local.unlinked")
+    return True
+
+
+def _sync(root: Path, path: PurePosixPath) -> None:
+    """Make every name from the file up to the root durable, also those that were there before."""
+    for parent in path.parents:
+        durable.sync_folder(root / parent)
 
 
 def _renamed(part: Path, final: Path) -> bool:
