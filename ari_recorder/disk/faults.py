@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 FAULT_POINTS: dict[str, str] = {
@@ -33,6 +34,9 @@ FAULT_POINTS: dict[str, str] = {
     "local.checked": "the part file was read back",
     "local.linked": "the file has its final name, and its part name too",
     "local.unlinked": "the file has its final name only, the folder is not synced",
+    "onedrive.session": "an upload session was made and is remembered",
+    "onedrive.fragment": "a fragment is stored by the service",
+    "onedrive.committed": "the file has its final name, and is not confirmed yet",
 }
 """Every fault point of spool and targets, in the package's order, with the moment it stands for."""
 
@@ -55,6 +59,8 @@ SEAMS: dict[str, str] = {
 """Those of the rooms above, from the first order to Asterisk to the sealed files."""
 
 FAULT_VARIABLE = "ARI_RECORDER_FAULT"
+HANG = "hang:"
+HANGS_FOR = 3600.0
 
 
 def _nothing(_name: str) -> None:
@@ -62,8 +68,12 @@ def _nothing(_name: str) -> None:
 
 
 def _killer(setting: str) -> Callable[[str], None]:
-    """A hook that kills this process (SIGKILL) when point `name[:n]` is reached for the nth time."""
-    wanted, _, count = setting.partition(":")
+    """A hook that kills this process (SIGKILL) when point `name[:n]` is reached for the nth time.
+
+    `hang:name[:n]`: the thread that comes by from the nth time on stays there, as at a disk that hangs.
+    """
+    hangs = setting.startswith(HANG)
+    wanted, _, count = setting.removeprefix(HANG).partition(":")
     if wanted not in FAULT_POINTS and wanted not in SEAMS:
         raise ValueError(f"{FAULT_VARIABLE} names {wanted!r}, which is not a fault point")
     left = int(count or 1)
@@ -72,7 +82,9 @@ def _killer(setting: str) -> Callable[[str], None]:
         nonlocal left
         if name == wanted:
             left -= 1
-            if left == 0:
+            if left <= 0 and hangs:
+                time.sleep(HANGS_FOR)
+            elif left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return hook

@@ -292,8 +292,11 @@ def _digest(data: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
+_SECRETS = frozenset({"password", "passphrase", "client_secret"})
+
+
 def _public(value: Any) -> Any:
     """Without secrets: the revision stands in every recording's metadata, where guesses could be tried."""
     if isinstance(value, dict):
-        return {key: _public(item) for key, item in value.items() if key not in ("password", "passphrase")}
+        return {key: _public(item) for key, item in value.items() if key not in _SECRETS}
     return [_public(item) for item in value] if isinstance(value, list) else value

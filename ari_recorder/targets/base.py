@@ -27,11 +27,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol, runtime_checkable
 
 from ..disk.digest import digest
 from ..model.delivery import Receipt
-from ..model.errors import IntegrityError, PermanentError
+from ..model.errors import IntegrityError, PermanentError, RecorderError
 from . import pace
 
 
@@ -93,6 +93,17 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Let go of connections; calls that are under way fail with a TransientError."""
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """A target whose login does not last for ever."""
+
+    def login_warnings(self) -> tuple[RecorderError, ...]:
+        """What is wrong with the login, or will be soon (`target.expiring`); empty when all is well.
+
+        Blocks: the login service may be asked, also in order to keep the login alive.
+        """
 
 
 def checked(path: PurePosixPath) -> PurePosixPath:
@@ -164,9 +175,17 @@ def adopted(target: Target, path: PurePosixPath, *, sha256: str, size: int) -> R
     )
 
 
-def receipt(path: PurePosixPath, *, sha256: str, size: int, how: Confirms = Confirms.READ_BACK) -> Receipt:
-    """The receipt of a file that stands under its final name now."""
-    return Receipt(path=str(path), bytes=size, sha256=sha256, confirmed_at=datetime.now(UTC), how=how)
+def receipt(
+    path: PurePosixPath,
+    *,
+    sha256: str,
+    size: int,
+    how: Confirms = Confirms.READ_BACK,
+    link: str | None = None,
+) -> Receipt:
+    """The receipt of a file that stands under its final name now; people find its folder under `link`."""
+    now = datetime.now(UTC)
+    return Receipt(path=str(path), bytes=size, sha256=sha256, confirmed_at=now, how=how, link=link)
 
 
 def mismatch(target: str, path: PurePosixPath) -> IntegrityError:

@@ -12,14 +12,16 @@ from ..config import targets as config
 from .base import Target
 from .incomplete import IncompleteTarget, usable
 from .local import LocalTarget
+from .onedrive import OneDriveTarget
 from .sftp import SftpTarget
 from .smb import SmbTarget
+from .vault import Vault
 
 
-def make_target(settings: config.Target) -> Target:
+def make_target(settings: config.Target, vault: Vault | None = None) -> Target:
     """The target that these settings describe, `IncompleteTarget` where they lack something.
 
-    Connects nowhere yet.
+    Connects nowhere yet. `vault` keeps what some kinds have to remember over a restart.
     """
     if not usable(settings):
         return IncompleteTarget(settings)
@@ -30,6 +32,8 @@ def make_target(settings: config.Target) -> Target:
             return SftpTarget(settings)
         case config.SmbTarget():
             return SmbTarget(settings)
+        case config.OneDriveTarget():
+            return OneDriveTarget(settings, vault)
 
 
 def make_targets(settings: Iterable[config.Target]) -> dict[str, Target]:

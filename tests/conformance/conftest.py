@@ -10,10 +10,11 @@ import pytest
 
 from .rig import Rig, Sample
 from .rig_local import LocalRig
+from .rig_onedrive import OneDriveRig
 from .rig_sftp import SftpRig
 from .rig_smb import SmbRig
 
-RIGS: dict[str, type[Rig]] = {rig.kind: rig for rig in (LocalRig, SftpRig, SmbRig)}
+RIGS: dict[str, type[Rig]] = {rig.kind: rig for rig in (LocalRig, SftpRig, SmbRig, OneDriveRig)}
 NETWORKED = tuple(kind for kind, rig in RIGS.items() if rig.networked)
 
 

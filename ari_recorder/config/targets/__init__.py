@@ -8,6 +8,7 @@ from pydantic import Field
 
 from .common import AnyTarget
 from .local import LocalTarget
+from .onedrive import LoginKind, OneDriveTarget
 from .sftp import SftpTarget
 from .smb import SmbTarget
 from .ssh import SshServer
@@ -19,6 +20,8 @@ __all__ = [
     "TEMPLATE_WORDS",
     "AnyTarget",
     "LocalTarget",
+    "LoginKind",
+    "OneDriveTarget",
     "PathTemplate",
     "SftpTarget",
     "SmbTarget",
@@ -27,5 +30,7 @@ __all__ = [
     "Tunnel",
 ]
 
-Target: TypeAlias = Annotated[LocalTarget | SftpTarget | SmbTarget, Field(discriminator="kind")]
+Target: TypeAlias = Annotated[
+    LocalTarget | SftpTarget | SmbTarget | OneDriveTarget, Field(discriminator="kind")
+]
 """Any target, told apart by `kind`. A new kind gets a file beside this one, its name here, and `targets/`."""

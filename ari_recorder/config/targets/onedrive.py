@@ -104,7 +104,7 @@ class OneDriveTarget(AnyTarget):
     """`app`: with the app's own secret or certificate; `device-code`: as a user who logs in once with
     `ari-recorder target login NAME`."""
     client_secret: SecretStr | None = None
-    """The app's secret (its value, not its id). Better kept in a file of its own, see `client_secret_file`."""
+    """The app's secret: its value, not its id. Better kept in a file, see `client_secret_file`."""
     client_secret_file: ResolvedPath | None = None
     """File whose first line is the app's secret."""
     secret_expires: date | None = None
@@ -139,6 +139,8 @@ class OneDriveTarget(AnyTarget):
     """Proxy for all connections of this target, such as `http://proxy.example.org:3128`."""
     fragment: Annotated[int, Field(strict=True, ge=STEP_KIB, lt=60 * 1024), AfterValidator(_fragment)] = 10240
     """KiB sent in one piece: a multiple of 320, below 61440. Smaller for a line that often breaks."""
+    read_back: Annotated[bool, Field(strict=True)] = False
+    """Read every file back and compare its SHA-256, instead of trusting the hash that the service tells."""
     warn_days: Annotated[int, Field(strict=True, ge=0, le=365)] = 14
     """So many days before the login expires the recorder begins to warn."""
     timeout: Timeout = 30.0
