@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..capture.commands import (
+    Alarm,
+    AllClear,
     Command,
     DropChannel,
+    HangUp,
     LetGo,
     Play,
     PollRtp,
@@ -23,6 +26,7 @@ from ..capture.commands import (
 from ..capture.events import ChannelRead, CommandFailed, Event
 from ..model.call import Side
 from ..model.errors import PermanentError, RecorderError, TransientError
+from ..model.recording import OnFailure
 from .ari.client import AriClient
 from .ari.events import SNOOP_ARGUMENT
 from .ari.transport import RefusedError
@@ -46,6 +50,9 @@ SPY = {Side.REMOTE: "in", Side.LOCAL: "out"}
 MOST_POLLS = 10
 """Polls at a time, of `transport.CONNECTIONS` that orders need as well: with hundreds of calls polls alone
 would keep Asterisk busy. One that has to wait is left out, for only a prompt answer is of use."""
+
+FAILURE_VARIABLE = "ARI_RECORDER_FAILURE"
+ALARM_EVENT = "AriRecorderAlarm"
 
 LET_GO_ATTEMPTS = 3
 """A caller must not be stranded because Asterisk was busy for a moment."""
@@ -121,6 +128,8 @@ class Orders:
                 )
             case LetGo():
                 await self._let_go(command)
+            case HangUp() | Alarm() | AllClear():
+                await self._fail(command)
             case _:
                 raise TypeError(f"{type(command).__name__} is not an order for Asterisk")
 
@@ -136,6 +145,37 @@ class Orders:
         for result in results:
             if result is not None:
                 raise result
+
+    async def _fail(self, command: HangUp | Alarm | AllClear) -> None:
+        """What `capture/failure.py` orders."""
+        match command:
+            case HangUp():
+                await _unless_gone(self._client.channels.hangup(command.channel, reason="congestion"))
+            case Alarm():
+                await self._alarm(command)
+            case AllClear() if any(note.what == "failure" for note in command.recording.notes):
+                await self._failure(command.channel, "")
+
+    async def _alarm(self, command: Alarm) -> None:
+        """The call learns it by a variable; whoever listens on AMI by an event, unless the policy is to carry
+        on in silence."""
+        await self._failure(command.channel, command.failure)
+        setting = command.recording.setting
+        if setting.on_failure is OnFailure.CARRY_ON:
+            return
+        told = {
+            "Failure": command.failure,
+            "Recording": command.recording.id,
+            "Setting": setting.name,
+            "Action": setting.on_failure.value,
+        }
+        event = self._client.events.user_event(
+            ALARM_EVENT, application=self._application, channel=command.channel, variables=told
+        )
+        await _unless_gone(event)
+
+    async def _failure(self, channel: str, word: str) -> None:
+        await _unless_gone(self._client.channels.set_variable(channel, FAILURE_VARIABLE, word))
 
     async def _continue(self, channel: str) -> None:
         for left in reversed(range(LET_GO_ATTEMPTS)):

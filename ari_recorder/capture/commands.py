@@ -93,6 +93,35 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class HangUp:
+    """End a call that must not go on unrecorded, with the cause of a temporary failure (42, SIP 503)."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Tell that a recording fails, as its setting says: `channel` learns it by ARI_RECORDER_FAILURE."""
+
+    channel: str
+    recording: Recording
+    failure: str
+    """A word of `capture.failure.Failure`."""
+    why: str
+    """A sentence."""
+    code: str
+    """A key of `model.errors.CODES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllClear:
+    """Tell that a recording works, or works again."""
+
+    channel: str
+    recording: Recording
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Log that a call is not recorded, and why (FEATURES R6)."""
 
@@ -127,6 +156,9 @@ Command: TypeAlias = (
     | LetGo
     | Save
     | Finish
+    | HangUp
+    | Alarm
+    | AllClear
     | Refuse
     | Wake
     | Together

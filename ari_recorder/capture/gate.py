@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
-from ..model.recording import Announcement, Recording
+from ..model.recording import Announcement, OnFailure, Recording
 from .commands import Command, LetGo, Play
 from .ledger import Ledger
+
+SOON = 6.0
+"""Seconds in which a call without prompts is let go whatever happens. Usual is 30 ms; a disk that hangs is
+waited for 4 s, and so is a recording that must run first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """How long a call may be in the gate, and what becomes of it then."""
+
+    seconds: float
+    strict: bool = False
+    """It is ended, not let go."""
 
 
 class Played(Enum):
@@ -25,6 +38,12 @@ class Gate:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.holds_call = False
+        self.waits = False
+        """The call must not go on before it is recorded, and is not recorded yet."""
+        self.closed = False
+        """The call is being ended: it goes nowhere any more."""
+        self.failure = ""
+        """The word of what fails now, if anything does."""
 
     @property
     def heard(self) -> bool:
@@ -33,7 +52,8 @@ class Gate:
     @property
     def due(self) -> bool:
         """An announcement is still to be played to a call that waits here."""
-        return self.holds_call and self._ledger.recording.setting.announcement is not None and not self.heard
+        waits = self.holds_call and not self.closed
+        return waits and self._ledger.recording.setting.announcement is not None and not self.heard
 
     @property
     def playing(self) -> bool:
@@ -45,6 +65,12 @@ class Gate:
         """Without having heard the announcement the call must not be recorded."""
         setting = self._ledger.recording.setting
         return setting.announcement is not None and self._ledger.world.announcement_required(setting.name)
+
+    def stay(self) -> Stay:
+        setting, prompts = self._ledger.recording.setting, self._ledger.world.prompts
+        named = (prompts.get(name or "") for name in (setting.announcement, setting.failure_announcement))
+        seconds = SOON + sum(prompt.seconds for prompt in named if prompt is not None)
+        return Stay(seconds, setting.on_failure is OnFailure.HANG_UP)
 
     def announce(self, at: datetime) -> list[Command]:
         """Begin to play; an empty list when the prompt is not installed on the PBX."""
@@ -68,23 +94,26 @@ class Gate:
 
     def let_go(self, result: str) -> list[Command]:
         """Back into the dialplan, with the result in channel variables. Harmless when already gone."""
-        if not self.holds_call:
+        if not self.holds_call or self.closed:
             return []
-        self.holds_call = False
+        self.holds_call = self.waits = False
         recording = self._ledger.recording
-        return [LetGo(recording.call.channel, result_variables(result, recording))]
+        return [LetGo(recording.call.channel, result_variables(result, recording, self.failure))]
 
     def _change_last(self, **fields: object) -> None:
         *before, last = self._ledger.recording.announcements
         self._ledger.change(announcements=(*before, replace(last, **fields)))  # type: ignore[arg-type]
 
 
-def result_variables(result: str, recording: Recording | None) -> Mapping[str, str]:
+def result_variables(result: str, recording: Recording | None, failure: str = "") -> Mapping[str, str]:
     """What the dialplan finds after the gate (FEATURES R8).
 
     `result`: `recording`, `refused`, `failed`, or `noted` for a user's own call, decided once it is dialled.
+    `failure`: a word of `capture.failure.Failure`, or `defect`, `overdue` (runtime).
     """
     values = {"ARI_RECORDER_RESULT": result}
+    if failure:
+        values["ARI_RECORDER_FAILURE"] = failure
     if recording is not None:
         values |= {"ARI_RECORDER_ID": recording.id, "ARI_RECORDER_SETTING": recording.setting.name}
     return values

@@ -27,6 +27,10 @@ MOST_NOTES = 1000
 """A party that toggles hold for hours must not fill the journal."""
 
 
+DEFECT = "this Asterisk leaves out of recordings what arrives late or out of order"
+"""ASTERISK.md, "Debian's defect": no remedy brings that back, so each recording made there says it."""
+
+
 def _always(_setting: str) -> bool:
     return True
 
@@ -40,10 +44,17 @@ class Surroundings:
     """Every channel the switchboard sees now, by id."""
     reorders_lost: bool = False
     """This Asterisk drops frames on a change of source (ASTERISK.md, "Debian's defect")."""
+    clock: str = ""
+    """How far Asterisk's clock is from the recorder's, where that is to stand in the metadata."""
     random: Random = field(default_factory=Random)
     """Spreads polls in time; nothing secret hangs on it."""
     announcement_required: Callable[[str], bool] = _always
     """Whether the named setting forbids to record a call that did not hear its announcement."""
+
+    def notes(self, at: datetime) -> tuple[Note, ...]:
+        """What is to be known of every recording that begins now."""
+        known = {"translator": DEFECT if self.reorders_lost else "", "clock": self.clock}
+        return tuple(Note(at, what, told) for what, told in known.items() if told)
 
 
 class Ledger:

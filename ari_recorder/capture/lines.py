@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from . import events as ev
@@ -107,3 +108,11 @@ def presented(channel: ev.Channel | None, channel_id: str) -> str:
     if channel is None:
         return channel_id
     return " ".join(part for part in (channel.name, channel.caller.number, channel.caller.name) if part)
+
+
+def transfer(event: ev.BlindTransferred | ev.AttendedTransferred, channels: Mapping[str, ev.Channel]) -> str:
+    """Who transferred a call to whom, for people."""
+    if isinstance(event, ev.BlindTransferred):
+        return f"blind, by {event.channel.name}, to {event.exten}"
+    target = presented(channels.get(event.target or ""), event.target or "?")
+    return f"attended, by {event.channel.name}, to {target}"

@@ -13,7 +13,7 @@ ten): so while a party is on hold a guard, a snoop on the other party that nobod
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..model.call import Side
 from ..model.recording import Leg
@@ -28,8 +28,16 @@ GONE_PATIENCE = 1.0
 """Seconds in which a pair given back must be gone; usual is 20 ms."""
 ORPHAN_PATIENCE = 0.5
 """Seconds between a recording that ends by itself and the news that its channel has."""
+ENDED = "Asterisk ended the recording while the call went on"
+LATE = "Asterisk did not start the recording in time"
 UNEVEN_ATTEMPTS = 3
 """Pairs given back because their two snoops had different rates, before one is recorded as it is."""
+SHORT_LIFE = timedelta(seconds=10)
+"""Two recordings in a row that Asterisk ended sooner are no accident."""
+STILLBORN = timedelta(seconds=3)
+"""One that Asterisk ended sooner is none either: on a full disk it lives 2 s, to the first 32 KiB."""
+LONGEST_PAUSE = 30.0
+"""Seconds between two attempts while Asterisk ends them all."""
 MOST_SEGMENTS = 500
 """A party that changes the codec, or toggles hold, for hours must not fill the disk with pairs."""
 ATTEMPTS = 5
@@ -56,6 +64,12 @@ class Microphone:
         """Why the next pair is to be taken, while the old one is going."""
         self._failures = 0
         self._uneven = 0
+        self._cut = 0
+        """Recordings in a row that Asterisk ended while the call went on."""
+        self.broken = False
+        """Asterisk ends what it begins to record; cleared when one lasts."""
+        self.rolled = False
+        """A pair has recorded in this life of the recorder."""
         self._guard: str | None = None
         self._off = False
 
@@ -101,6 +115,7 @@ class Microphone:
         recording = self._ledger.recording
         if recording.segments and {leg.name for leg in self._last_legs()} <= live:
             self.pair = Pair.found_rolling(recording.segments[-1], recording.call.channel)
+            self.rolled = True
 
     def give_last_back(self) -> list[Command]:
         """End the last segment of an earlier life, whatever became of it; what is gone does not mind."""
@@ -178,6 +193,7 @@ class Microphone:
             return [*commands, self._ledger.save()]
         if after is Phase.ROLLING:
             self._failures = self._uneven = 0
+            self.rolled = True
             return [*commands, self._ledger.save()]
         if after is Phase.CLOSED and not self._off and self._next is None:
             return [*commands, self._ledger.save(), self._ledger.wake("orphan", ORPHAN_PATIENCE)]
@@ -198,12 +214,29 @@ class Microphone:
         if what == f"retake-{self.pair.segment.number}" and self._next is not None:
             self.pair.give_up()
             return self._take_next(forced=True)
-        if what == "orphan" and (self.pair.closed or self.pair.halved) and self._next is None:
-            return self._again(at, "Asterisk ended the recording while the call went on")
+        orphaned = (self.pair.closed or self.pair.halved) and self._next is None
+        if what == "orphan" and orphaned:
+            return self._cut_short(at)
+        if what == "again" and orphaned:
+            return self._again(at, ENDED)
         overdue = self.pair.phase in (Phase.SNOOPING, Phase.STARTING)
         if what == f"pair-{self.pair.segment.number}" and overdue:
-            return self._again(at, self.pair.failure or "Asterisk did not start the recording in time")
+            return self._again(at, self.pair.failure or LATE)
         return []
+
+    def lasts(self, at: datetime) -> bool:
+        """Whether the running pair has lived long enough to be trusted. `at`: the recorder's clock."""
+        asked = [leg.asked_at for leg in self.pair.legs if leg.asked_at] if self.pair is not None else []
+        if not self.rolling or at - max(asked, default=at) < SHORT_LIFE:
+            return False
+        self._cut, self.broken = 0, False
+        return True
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last pair that failed did."""
+        gap = next((n for n in reversed(self._ledger.recording.notes) if n.what == "gap"), None)
+        return gap.detail if gap is not None else None
 
     @property
     def exhausted(self) -> bool:
@@ -219,8 +252,27 @@ class Microphone:
         self._uneven += 1
         return self.retake(self.pair.segment.why, at, "the rates of the two snoops differ")
 
+    def _lived(self) -> timedelta:
+        """How long the pair had recorded when it was cut, by Asterisk's clock."""
+        legs = self.pair.legs if self.pair is not None else ()
+        begun = [leg.started_at for leg in legs if leg.started_at]
+        ended = [leg.finished_at for leg in legs if leg.finished_at]
+        return min(ended) - min(begun) if begun and ended else timedelta()
+
+    def _cut_short(self, at: datetime) -> list[Command]:
+        """Asterisk ended the recording by itself: at once another one, and ever more slowly when it does so
+        again and again."""
+        lived = self._lived()
+        self._cut = self._cut + 1 if lived < SHORT_LIFE else 1
+        self.broken = self.broken or self._cut > 1 or lived < STILLBORN
+        if self._cut == 1:
+            return self._again(at, ENDED)
+        return [self._ledger.wake("again", min(LONGEST_PAUSE, 2.0 ** (self._cut - 2)))]
+
     def _again(self, at: datetime, cause: str) -> list[Command]:
         self._failures += 1
+        if len(self._ledger.recording.segments) >= MOST_SEGMENTS:
+            self._failures = ATTEMPTS + 1
         self._ledger.note(at, "gap", cause)
         old = self.pair.close() if self.pair is not None and not self.pair.closed else []
         if self.exhausted:

@@ -7,6 +7,8 @@ from ..model.recording import Recording, Start, State
 EXHAUSTED = "Asterisk could not keep up a recording"
 """The reason of a recording that was given up while its call went on: the next recorder tries again."""
 
+NO_AUDIO = "Asterisk gave no audio before the call ended"
+
 LATE_REFUSALS = {
     "not-announced": "The announcement is required, and the call went on without it.",
     "announcement-failed": "The announcement is required, and could not be played to its end.",
@@ -33,5 +35,10 @@ def outcome(
     if nothing and unanswered and verdict is None:
         return State.REFUSED, "not-answered"
     if nothing:
-        return State.FAILED, recording.reason or "Asterisk gave no audio before the call ended"
+        return State.FAILED, recording.reason or _failure(recording) or NO_AUDIO
     return State.CAPTURED, None
+
+
+def _failure(recording: Recording) -> str | None:
+    """What was told last to be wrong with it (`capture/failure.py`)."""
+    return next((note.detail for note in reversed(recording.notes) if note.what == "failure"), None)

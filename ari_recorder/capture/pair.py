@@ -14,7 +14,19 @@ from enum import Enum, auto
 from ..model.call import Side
 from ..model.recording import Leg, Segment
 from . import events as ev
-from .commands import Command, DropChannel, ReadChannel, Record, Save, StopRecord, TakeSnoop, Together
+from .commands import (
+    Alarm,
+    AllClear,
+    Command,
+    DropChannel,
+    Finish,
+    ReadChannel,
+    Record,
+    Save,
+    StopRecord,
+    TakeSnoop,
+    Together,
+)
 
 NATIVE_FORMAT = "CHANNEL(audionativeformat)"
 
@@ -47,6 +59,17 @@ def recording_in(name: str) -> str | None:
         return parts[1] if len(parts) == 3 else None
     head, dot, _ = name.partition(".")
     return head if dot else None
+
+
+def recording_of(command: Command) -> str | None:
+    """The recording id that an order is about, where it names one."""
+    if isinstance(command, Save | Finish | Alarm | AllClear):
+        return command.recording.id
+    for key in ("name", "snoop", "playback"):
+        value = getattr(command, key, None)
+        if isinstance(value, str) and (found := recording_in(value)):
+            return found
+    return None
 
 
 class Pair:

@@ -15,9 +15,10 @@ from ..model.delivery import Delivery
 from ..model.recording import Chosen, Recording, Start, State
 from . import events as ev
 from .commands import Command, Finish, Play, PollRtp, ReadChannel
+from .failure import BEGIN_PATIENCE, Failures
 from .gate import Gate, Played
 from .ledger import Ledger, Surroundings
-from .lines import presented
+from .lines import presented, transfer
 from .microphone import Microphone
 from .outcome import EXHAUSTED, outcome
 from .pair import NATIVE_FORMAT
@@ -42,6 +43,7 @@ class Session:
         self.ledger = Ledger(recording, world)
         self.microphone = Microphone(self.ledger)
         self.gate = Gate(self.ledger)
+        self.failures = Failures(self.ledger, self.gate, self.microphone)
         self.source = Source(self.ledger, self.microphone)
         self.done = False
         self.members: tuple[str, ...] = ()
@@ -67,7 +69,7 @@ class Session:
         """The first orders: journal and microphones; nothing records before the journal is durable."""
         late = self.recording.setting.start is Start.AFTER_ANNOUNCEMENT
         read = ReadChannel(self.channel, CHANNEL_FUNCTIONS)
-        commands = [self.ledger.save(), read] if late else self.microphone.take("start", read)
+        commands = [self.ledger.save(), read] if late else self._take("start", read)
         return [*commands, self.poll_later()]
 
     def enter_gate(self, at: datetime) -> list[Command]:
@@ -76,7 +78,7 @@ class Session:
         if self.gate.playing:
             return []
         if not self.gate.due:
-            return [*self._start_late(), *self.gate.let_go("recording")]
+            return [*self._start_late(), *self._go_on()]
         if self.microphone.started and not self.microphone.rolling:
             return [self.ledger.wake("announce", ANNOUNCE_PATIENCE)]
         return self._announce(at)
@@ -100,7 +102,7 @@ class Session:
 
     def resume(self, snapshot: ev.Snapshot) -> list[Command]:
         """Go on after the recorder was away: the journal says what was, the snapshot what is."""
-        self.ledger.note(snapshot.at, "away", "the recorder was not connected until now")
+        self.ledger.away(snapshot, "the recorder was not connected until now")
         self._inherited = len(self.recording.segments)
         self.microphone.find(snapshot.live_recordings)
         if self.recording.reason not in (None, EXHAUSTED):
@@ -129,7 +131,7 @@ class Session:
             return []
         if self.gate.compulsory and not self.gate.heard:
             return self.refuse(snapshot.at, "not-announced")
-        self._answered_meanwhile(snapshot.at)
+        self.ledger.answered_meanwhile(snapshot.at)
         return [self.ledger.save()]
 
     # -- events ------------------------------------------------------------------------------------------
@@ -138,15 +140,19 @@ class Session:
         """Whatever happened, in the order in which it happened; returns what is to be done."""
         if self.done:
             return []
-        if self.microphone.concerns(event):
-            commands = self.microphone.handle(event)
-            if self.microphone.rolling and self.gate.due and not self.gate.playing:
-                commands += self._announce(event.at)
-        elif isinstance(event, ev.Woke):
-            commands = self._woke(event)
-        else:
-            commands = self._happened(event)
+        commands = self.failures.handle(event)
+        if commands is None and self.microphone.concerns(event):
+            commands = [*self.microphone.handle(event), *self._rolling(event.at)]
+        elif commands is None:
+            commands = self._woke(event) if isinstance(event, ev.Woke) else self._happened(event)
         return [*commands, *self._settle(event.at)]
+
+    def _rolling(self, at: datetime) -> list[Command]:
+        """What waited for the microphones."""
+        if not self.microphone.rolling:
+            return []
+        announce = self._announce(at) if self.gate.due and not self.gate.playing else []
+        return [*announce, *(self._go_on() if self.gate.waits else [])]
 
     def _happened(self, event: ev.Event) -> list[Command]:
         match event:
@@ -190,13 +196,7 @@ class Session:
         return [ReadChannel(self.channel, CHANNEL_FUNCTIONS)]
 
     def _read(self, event: ev.ChannelRead) -> list[Command]:
-        call = self.recording.call
-        secure = event.values.get("CHANNEL(rtp,secure,audio)")
-        self.ledger.change_call(
-            linkedid=event.values.get("CHANNEL(linkedid)") or call.linkedid,
-            sip_call_id=event.values.get("CHANNEL(pjsip,call-id)") or call.sip_call_id,
-            encrypted=call.encrypted if not secure else secure == "1",
-        )
+        self.ledger.learn(event.values)
         return self._codec(event.formats[0], event.at) if len(event.formats) == 1 else []
 
     def _codec(self, codec: str, at: datetime) -> list[Command]:
@@ -248,12 +248,7 @@ class Session:
         return [self.ledger.save(), *changed]
 
     def _transferred(self, event: ev.BlindTransferred | ev.AttendedTransferred) -> list[Command]:
-        if isinstance(event, ev.BlindTransferred):
-            told = f"blind, by {event.channel.name}, to {event.exten}"
-        else:
-            target = self.ledger.world.channels.get(event.target or "")
-            told = f"attended, by {event.channel.name}, to {presented(target, event.target or '?')}"
-        self.ledger.note(event.at, "transfer", told)
+        self.ledger.note(event.at, "transfer", transfer(event, self.ledger.world.channels))
         return [self.ledger.save()]
 
     # -- announcement ------------------------------------------------------------------------------------
@@ -266,28 +261,41 @@ class Session:
             return []
         if self.gate.ended(at, heard=heard and self.gate.holds_call) is Played.FAILED:
             return self._unannounced(at, "it was not played to its end")
-        return [*self._start_late(), self.ledger.save(), *self.gate.let_go("recording")]
+        return [*self._start_late(), self.ledger.save(), *self._go_on()]
 
     def _unannounced(self, at: datetime, why: str) -> list[Command]:
         self.ledger.note(at, "announcement-failed", why)
         if self.gate.compulsory:
             return self.refuse(at, "announcement-failed")
-        return [*self._start_late(), *self.gate.let_go("recording")]
+        return [*self._start_late(), *self._go_on()]
+
+    def _go_on(self) -> list[Command]:
+        """Back into the dialplan; a call that must not take place unrecorded waits until it is recorded."""
+        self.gate.waits = self.gate.holds_call and self.failures.strict and not self.microphone.rolling
+        return [] if self.gate.waits else self.gate.let_go("recording")
 
     def _start_late(self) -> list[Command]:
-        return [] if self.microphone.started or self._ended else self.microphone.take("start")
+        return [] if self.microphone.started or self._ended else self._take("start")
+
+    def _take(self, why: str, *meanwhile: Command) -> list[Command]:
+        return [*self.microphone.take(why, *meanwhile), self.ledger.wake("begin", BEGIN_PATIENCE)]
 
     # -- timers ------------------------------------------------------------------------------------------
 
     def _woke(self, event: ev.Woke) -> list[Command]:
         what = event.token.partition(".")[2]
         if what == "poll":
-            return self._poll()
+            return [*self.failures.mended(event.at), *self._poll()]
         if what == "finish":
             self.microphone.give_up()
             return []
         if what == "announce":
             return self._announce(event.at) if self.gate.due and not self.gate.playing else []
+        if what in ("failure", "journal"):
+            return self.failures.hang_up() if what == "failure" else self.failures.journal_again()
+        if what == "begin":
+            over = self._ended or self._verdict is not None
+            return [] if over else self.failures.begin_overdue(event.at)
         return self.microphone.woke(what, event.at)
 
     def _poll(self) -> list[Command]:
@@ -310,14 +318,6 @@ class Session:
             return self.refuse(at, "not-announced")
         return [self.ledger.save(), self.ledger.wake("finish", FINISH_PATIENCE), *self._settle(at)]
 
-    def _answered_meanwhile(self, at: datetime) -> None:
-        """When, or whether, the call was answered nobody saw: everything that was captured is kept."""
-        first = self.recording.segments[0].remote if self.recording.segments else None
-        since = (first.started_at or first.asked_at) if first is not None else None
-        since = since or (self.recording.decided_at if first is not None else at)
-        self.ledger.note(at, "answered", "while the recorder was away: kept from the beginning")
-        self.ledger.change_call(answered_at=since)
-
     def _microphone_again(self, at: datetime) -> list[Command]:
         waits = self.recording.setting.start is Start.AFTER_ANNOUNCEMENT and not self.recording.segments
         waits = waits and not self.gate.heard and not self.members
@@ -329,7 +329,7 @@ class Session:
         lost = self.recording.segments[-1:]
         for segment in lost:
             self.ledger.note(at, "gap", f"segment {segment.number} had ended when the recorder came back")
-        return [*self.microphone.give_last_back(), *self.microphone.take("resumed" if lost else "start")]
+        return [*self.microphone.give_last_back(), *self._take("resumed" if lost else "start")]
 
     def _at_gate(self, snapshot: ev.Snapshot) -> list[Command]:
         if self.channel not in snapshot.gated:
@@ -361,23 +361,23 @@ class Session:
         if self.done:
             return []
         commands: list[Command] = []
-        if self.microphone.exhausted and self._verdict is None and not self._ended:
-            commands = self._conclude(State.FAILED, EXHAUSTED)
-        if (self._ended or self._verdict is not None) and self.microphone.silent:
+        if self._verdict is None and not self._ended:
+            commands = self.failures.of_microphone(at)
+            if self.microphone.exhausted:
+                commands += self._conclude(State.FAILED, EXHAUSTED)
+        over = self._verdict is not None and not self.failures.ending
+        if (self._ended or over) and self.microphone.silent:
             commands += self._finish(at)
         return commands
 
     def _finish(self, at: datetime) -> list[Command]:
         self.done = True
-        segments = self.recording.segments
-        begun = tuple(
-            s for s in segments if s.remote.asked_at or s.local.asked_at or s.number <= self._inherited
-        )
+        begun = self.ledger.begun(self._inherited)
         self.ledger.change(segments=begun)
         if begun and self.recording.call.answered_at is None and (up := self.ledger.noted("up")):
             self.ledger.change_call(answered_at=up.at)
         if self._blind and begun and not self.recording.call.answered_at and self._from_answer:
-            self._answered_meanwhile(at)
+            self.ledger.answered_meanwhile(at)
         unannounced = self.gate.compulsory and not self.gate.heard
         state, reason = outcome(
             self.recording, self._verdict, captured=bool(begun), unannounced=unannounced, unseen=self._blind
@@ -385,7 +385,9 @@ class Session:
         if self.recording.call.ended_at is None and not self._was_away:
             self.ledger.change_call(ended_at=at)
         self.ledger.recording = self.recording.moved(state, reason=reason)
-        return [*self.gate.let_go("failed"), self.ledger.save(), Finish(self.recording)]
+        sound = state is State.CAPTURED and not self.failures.standing
+        clear = [self.failures.all_clear()] if sound else []
+        return [*self.gate.let_go("failed"), self.ledger.save(), *clear, Finish(self.recording)]
 
     @property
     def _from_answer(self) -> bool:

@@ -17,18 +17,14 @@ from typing import Protocol
 
 from ..model.call import CallFacts, Decision, Direction, Party, Wish
 from ..model.delivery import Delivery
-from ..model.recording import Call, Chosen, Note, Recording, State
+from ..model.recording import Call, Chosen, Recording, State
 from . import events as ev
 from .commands import Command, LetGo, Refuse
-from .gate import result_variables
+from .gate import SOON, Stay, result_variables
 from .ledger import Surroundings
 from .lines import Lines
-from .pair import recording_in
+from .pair import recording_in, recording_of
 from .session import Session
-
-DEFECT = "this Asterisk leaves out of recordings what arrives late or out of order"
-"""ASTERISK.md, "Debian's defect": no remedy brings that back, so each recording made there says it."""
-
 
 NOTHING = Wish()
 
@@ -107,10 +103,10 @@ class Switchboard:
                 return self._named(recording_in(name))
             case ev.PlaybackStarted(playback=name) | ev.PlaybackFinished(playback=name):
                 return self._named(recording_in(name))
-            case ev.Woke(token=token):
-                return self._named(recording_in(token))
+            case ev.Woke(token=name) | ev.Journalled(journal=name):
+                return self._named(recording_in(name))
             case ev.CommandFailed(command=command):
-                return self._named(_recording_of(command)) or self._following({_channel_of(command)})
+                return self._named(recording_of(command)) or self._following({_channel_of(command)})
             case ev.ChannelRead(channel=channel):
                 return self._named(recording_in(channel)) or self._following({channel})
             case ev.Dialled(peer=peer, caller=caller):
@@ -149,7 +145,7 @@ class Switchboard:
         """A call that began while nobody listened (`capture/reconcile.py`)."""
         orders = self._decide(channel, facts)
         for session in self._following({channel.id}):
-            session.ledger.note(facts.at, "away", "the call began while the recorder was away")
+            session.ledger.away(snapshot, "the call began while the recorder was away")
             orders += self._ordered(session, session.found_joined(snapshot))
         return orders
 
@@ -305,7 +301,7 @@ class Switchboard:
                 sip_call_id=channel.protocol_id or None,
             ),
             setting=chosen,
-            notes=(Note(facts.at, "translator", DEFECT),) if self.world.reorders_lost else (),
+            notes=self.world.notes(facts.at),
             deliveries=tuple(Delivery(target) for target in chosen.targets),
         )
         session = Session(recording, self.world)
@@ -349,6 +345,14 @@ class Switchboard:
             commands = [*session.rechosen(chosen, facts.direction), *session.enter_gate(at)]
         return self._ordered(session, commands)
 
+    def stay(self, channel: str) -> Stay:
+        """How long a call may be in the gate, by what was decided of it."""
+        return next((session.gate.stay() for session in self._following({channel})), Stay(SOON))
+
+    def longest_stay(self) -> Stay:
+        """The same for a call of which nothing is decided yet."""
+        return Stay(SOON + 2 * max((prompt.seconds for prompt in self.world.prompts.values()), default=0.0))
+
     def _refused_at_gate(self, at: datetime, session: Session | None, reason: str) -> list[Order]:
         return self._ordered(session, session.refuse(at, reason)) if session is not None else []
 
@@ -383,14 +387,6 @@ class Switchboard:
 
 def _ids(channel: ev.Channel | None) -> set[str]:
     return {channel.id} if channel is not None else set()
-
-
-def _recording_of(command: Command) -> str | None:
-    for key in ("name", "snoop", "playback"):
-        value = getattr(command, key, None)
-        if isinstance(value, str) and (found := recording_in(value)):
-            return found
-    return None
 
 
 def _channel_of(command: Command) -> str:

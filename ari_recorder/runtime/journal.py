@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from ..model.errors import RecorderError
+from ..capture.commands import Save
+from ..capture.events import CommandFailed, Event, Journalled
+from ..model.errors import RecorderError, TransientError
 from ..model.recording import Recording
 from ..spool.folders import Spool
 
@@ -23,26 +26,74 @@ def _nothing() -> None:
     """An errand that shows that a thread is free."""
 
 
+PATIENCE = 4.0
+"""Seconds that the disk may take to write a journal; usual is 10 ms."""
+
+
+def _hangs() -> TransientError:
+    return TransientError(
+        "spool.unusable",
+        f"The spool's disk did not write a journal within {PATIENCE:.0f} s.",
+        remedy="Check the disk (dmesg, mount). Asterisk records on; journals follow when it answers.",
+    )
+
+
 class Journal:
     """Saves recordings durably while their calls run."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="journal")
+        self._hanging: set[asyncio.Future[None]] = set()
+        self._failing: set[str] = set()
+        """Recordings whose last journalling failed."""
 
     async def save(self, recording: Recording) -> bool:
         """Durable when it returns True. A failure is logged and False: the call goes on regardless."""
-        loop = asyncio.get_running_loop()
+        return await self.write(recording) is None
+
+    async def write(self, recording: Recording) -> RecorderError | None:
+        """Durable when it returns None; else why not, within PATIENCE seconds."""
         try:
-            await loop.run_in_executor(self._writers, self._save, recording)
+            await self._written(recording)
         except RecorderError as error:
             log.error(str(error), action="journal.failed", recording=recording.id, code=error.code)
-            return False
-        return True
+            return error
+        return None
+
+    async def told(self, recording: Recording) -> list[Event]:
+        """Write, and say what its session has to know: that it failed, or that it works again."""
+        error = await self.write(recording)
+        at = datetime.now(UTC)
+        if error is not None:
+            self._failing.add(recording.id)
+            return [CommandFailed(at, Save(recording), error.code, error.sentence)]
+        if recording.id not in self._failing:
+            return []
+        self._failing.discard(recording.id)
+        return [Journalled(at, f"{recording.id}.journal")]
+
+    async def _written(self, recording: Recording) -> None:
+        # What hangs may come to its end at any time later: until then nothing is written past it.
+        if self._hanging:
+            raise _hangs()
+        writing = asyncio.get_running_loop().run_in_executor(self._writers, self._save, recording)
+        done, _ = await asyncio.wait({writing}, timeout=PATIENCE)
+        if done:
+            return writing.result()
+        self._hanging.add(writing)
+        writing.add_done_callback(self._came_back)
+        raise _hangs()
+
+    def _came_back(self, writing: asyncio.Future[None]) -> None:
+        self._hanging.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # it was told already that this one failed
 
     def keep_poll(self, recording_id: str, sample: dict[str, Any]) -> None:
         """Append one poll of `rtp_statistics` (ALIGNMENT.md); losing one to a crash is no harm."""
-        self._writers.submit(self._append, recording_id, sample)
+        if not self._hanging:
+            self._writers.submit(self._append, recording_id, sample)
 
     def ask(self) -> Future[None]:
         """Done when one of the threads had time for it: never, when all of them hang on a disk."""

@@ -27,6 +27,7 @@ from ..capture.switchboard import Order, Switchboard
 from ..disk.faults import fault_point
 from ..model.errors import RecorderError, TransientError
 from ..model.recording import Recording, State
+from .clocks import difference
 from .journal import Journal
 from .salvage import Salvage
 from .workers import Workers
@@ -61,11 +62,11 @@ class Ears:
     refused: Callable[[str, cmd.Refuse], None]
     connected: Callable[[str, Disconnected | None], None]
     """PBX and, when the connection is lost, why."""
+    deaf_since: Callable[[], datetime | None] = lambda: None
+    """Since when nothing was heard (the recorder's clock); asked before `connected` is told."""
     failing: Callable[[str, cmd.Alarm | cmd.AllClear], Awaitable[None]] = _unheard
     seen: Callable[[Item], None] = _unseen
     """Hears everything that is about to be handled."""
-    deaf_since: Callable[[], datetime | None] = lambda: None
-    """Since when nothing was heard (the recorder's clock); asked before `connected` is told."""
 
 
 class PbxLink:
@@ -96,6 +97,7 @@ class PbxLink:
         self.connections = asyncio.Event()
         """Set at every connection; whoever waits for it clears it."""
         self._tasks: asyncio.TaskGroup | None = None
+        self._remote = legs is None
         self._salvage = Salvage(legs, salvage_after, self._unfinished.values, self._presume_dead)
 
     def remember(self, recordings: Iterable[Recording]) -> None:
@@ -183,6 +185,8 @@ class PbxLink:
 
     async def _reconcile(self, snapshot: ev.Snapshot, workers: Workers) -> None:
         self.board.pbx_version = await self._version()
+        clock = await difference(self.client, always=self._remote)
+        self.board.world = replace(self.board.world, clock=clock)
         await self._begin_anew(snapshot, workers)
         log.info(
             f"Connected to Asterisk {self.board.pbx_version}",

@@ -30,11 +30,14 @@ from ..pipeline import Pipeline
 from ..rules.policy import Policy, load_policy
 from ..spool.delivery import Deliverer
 from ..spool.folders import RecordingFolder, Spool
-from ..targets.register import make_target
-from . import heap, presence
+from ..targets.register import make_targets
+from ..targets.vault import Vault
+from . import expiry, heap, presence
 from .completion import Completion
 from .conditions import Conditions, Severity
+from .failure_desk import FailureDesk
 from .foundations import CERTIFICATES, Foundations
+from .gatekeeper import Gatekeeper
 from .hearing import Hearing
 from .journal import Journal
 from .judge import PbxJudge, PolicyJudge
@@ -106,6 +109,8 @@ class Service:
             machine.recorder.state, base.spool, base.chain, self._statement_targets, self._completion.submit
         )
         self._hearing.remember(machine.pbx)
+        self._failures = FailureDesk(self.conditions, self._refused)
+        self._gates: dict[str, Gatekeeper] = {}
         self._links: dict[str, PbxLink] = {}
         self._loop = asyncio.get_running_loop()
         self._errands: set[asyncio.Task[None]] = set()
@@ -142,6 +147,7 @@ class Service:
                 tasks.create_task(self._beat(), name="presence"),
                 tasks.create_task(self.lookout.run(), name="lookout"),
                 tasks.create_task(self._hearing.run(), name="hearing"),
+                tasks.create_task(expiry.watch(self._targets, self.conditions), name="logins"),
                 tasks.create_task(self._reload_when_asked(), name="policy"),
                 tasks.create_task(
                     Requests(self._base.machine.recorder.state, self.answers).run(), name="requests"
@@ -184,6 +190,8 @@ class Service:
         async with AriClient(pbx.url, pbx.user, pbx.read_password()) as client:
             prompts = await asyncio.to_thread(install_for, self._base.machine, name, self._judge.policy)
             board = Switchboard(name, PbxJudge(self._judge, name), new_id, self._world(prompts))
+            connect = partial(AriClient, pbx.url, pbx.user, pbx.read_password())
+            gate = self._gates[name] = Gatekeeper(connect, APPLICATION, board)
             link: PbxLink
             connection = AriConnection(
                 client, APPLICATION, pbx.technologies, wanted=lambda: link.live_names()
@@ -195,6 +203,7 @@ class Service:
             self._links[name] = link
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(link.run(), name=f"link-{name}")
+                tasks.create_task(gate.keep(client), name=f"gate-{name}")
                 tasks.create_task(self._probe(name, link), name=f"translator-{name}")
 
     def _world(self, prompts: dict[str, Prompt]) -> Surroundings:
@@ -222,7 +231,8 @@ class Service:
 
     def _ears(self, name: str) -> Ears:
         deaf_since = partial(self._hearing.deaf_since, name)
-        return Ears(self._finished, self._refused, self._connected, deaf_since)
+        failing, seen = self._failures.take, self._gates[name].see
+        return Ears(self._finished, self._refused, self._connected, deaf_since, failing, seen)
 
     def _finished(self, recording: Recording) -> None:
         folder = self._base.spool.get(recording.id)
@@ -296,7 +306,8 @@ class Service:
     # -- delivery and policy --------------------------------------------------------------------------
 
     def _new_deliverer(self, policy: Policy) -> Deliverer:
-        targets = {settings.name: make_target(settings) for settings in policy.targets}
+        targets = make_targets(policy.targets, Vault.of(self._base.machine))
+        self._targets = targets
         changed = lambda recording: self.lookout.metrics.delivery_changed(recording)  # noqa: E731 - made later
         return Deliverer(targets, certificate=self._certificate, on_change=changed)
 

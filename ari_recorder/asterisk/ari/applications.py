@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from . import models
 from .transport import Transport, decoded
@@ -37,9 +37,14 @@ class Events:
     def __init__(self, http: Transport) -> None:
         self._http = http
 
-    async def user_event(self, name: str, *, application: str) -> None:
-        """Asterisk sends a ChannelUserevent without a channel to the application's client."""
-        await self._http.post("events", "user", name, query={"application": application})
+    async def user_event(
+        self, name: str, *, application: str, channel: str = "", variables: Mapping[str, str] | None = None
+    ) -> None:
+        """Asterisk sends a ChannelUserevent to the application's client; with a channel it is an event of
+        that channel and goes to everybody on AMI, too (UserEvent) [measured, 16 and 22]."""
+        query = {"application": application} | ({"source": f"channel:{channel}"} if channel else {})
+        body = {"variables": dict(variables)} if variables else None
+        await self._http.post("events", "user", name, query=query, body=body)
 
 
 class Playbacks:

@@ -65,8 +65,9 @@ class Channels:
         # In the body, because Asterisk refuses request lines of more than 4 kB.
         await self._http.post("channels", channel_id, "variable", body={"variable": variable, "value": value})
 
-    async def hangup(self, channel_id: str) -> None:
-        await self._http.delete("channels", channel_id)
+    async def hangup(self, channel_id: str, *, reason: str = "") -> None:
+        """`reason`: normal, busy, congestion, no_answer; congestion is cause 42, to SIP 503."""
+        await self._http.delete("channels", channel_id, query={"reason": reason} if reason else None)
 
     async def continue_in_dialplan(self, channel_id: str) -> None:
         """Leave Stasis and go on with the next priority."""

@@ -32,6 +32,10 @@ class AsteriskSystem:
         answer = await self._http.get("asterisk", "variable", query={"variable": name})
         return decoded(lambda data: text(mapping(data).get("value")), answer)
 
+    async def set_variable(self, name: str, value: str) -> None:
+        """A global variable. Asterisk says so in its log at verbosity 2 [measured, 16 and 22]."""
+        await self._http.post("asterisk", "variable", query={"variable": name, "value": value})
+
     async def get_object(self, config_class: str, object_type: str, name: str) -> dict[str, str]:
         """A configuration object of sorcery, as (`res_pjsip`, `endpoint`, `trunk-berlin`); works for
         objects of pjsip.conf too [measured, 16 and 22]."""

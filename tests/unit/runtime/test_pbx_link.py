@@ -63,7 +63,7 @@ class Stage:
             cast(AriClient, SimpleNamespace(asterisk=SimpleNamespace(info=self._info))),
             cast(AriConnection, self),
             cast(Orders, SimpleNamespace(carry_out=self._carry_out)),
-            cast(Journal, SimpleNamespace(save=self._save)),
+            cast(Journal, SimpleNamespace(save=self._save, told=self._told)),
             Ears(self.finished.append, lambda _pbx, refusal: self.refused.append(refusal), self._connected),
         )
 
@@ -85,6 +85,9 @@ class Stage:
 
     async def _save(self, _recording: Recording) -> bool:
         return True
+
+    async def _told(self, _recording: Recording) -> list[ev.Event]:
+        return []
 
     def _connected(self, _pbx: str, error: object) -> None:
         self.connections += error is None
@@ -174,4 +177,5 @@ async def test_a_caller_at_the_gate_is_let_go_whatever_goes_wrong(monkeypatch: p
         monkeypatch.setattr(stage.board, "handle", broken)
         stage.told.put_nowait(ev.GateEntered(NOW, CALLER, ()))
         await stage.until(lambda: stage.ordered)
-        assert stage.ordered == [cmd.LetGo("in-1", {"ARI_RECORDER_RESULT": "failed"})]
+        told = {"ARI_RECORDER_RESULT": "failed", "ARI_RECORDER_FAILURE": "defect"}
+        assert stage.ordered == [cmd.LetGo("in-1", told)]
