@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..disk import durable
-from ..disk.faults import fault_point
 from ..model.call import Side
 from ..model.errors import RecorderError, TransientError
 from ..model.recording import Leg, Recording, State
@@ -100,7 +99,6 @@ async def _fetch(client: AriClient, name: str, copy: Path) -> int:
         with part.open("wb") as writer:
             async for piece in client.recordings.get_stored_file(name):
                 writer.write(piece)
-                fault_point("legs.piece")
             writer.flush()
             os.fsync(writer.fileno())
             size = writer.tell()

@@ -33,6 +33,11 @@ class Cable:
         self._thread = threading.Thread(target=self._loop.run_forever, name="cable", daemon=True)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self.tear_after: int | None = None
+        """Break a connection that has brought so many bytes from the far end; once, then None again."""
+        self.torn = 0
 
     @property
     def url(self) -> str:
@@ -45,6 +50,14 @@ class Cable:
     def cut(self) -> None:
         """Every connection breaks, and new ones are refused."""
         self._do(self._hang_up())
+
+    def swallow(self) -> None:
+        """Nothing gets through any more, and nobody is told: a dead host, a firewall that forgot."""
+        self._loop.call_soon_threadsafe(self._flows.clear)
+
+    def flow(self) -> None:
+        """What was swallowed arrives after all."""
+        self._loop.call_soon_threadsafe(self._flows.set)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
@@ -62,10 +75,26 @@ class Cable:
             far_reader, far_writer = await asyncio.open_connection(*self._there)
             self._writers.add(far_writer)
             with suppress(OSError):
-                await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+                there, back = self._pump(reader, far_writer), self._pump(far_reader, writer, back=True)
+                await asyncio.gather(there, back)
             self._writers.discard(far_writer)
             far_writer.close()
         self._writers.discard(writer)
+        writer.close()
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False
+    ) -> None:
+        brought = 0
+        while data := await reader.read(4096):
+            await self._flows.wait()
+            brought += len(data)
+            if back and self.tear_after is not None and brought > self.tear_after:
+                self.tear_after, self.torn = None, brought
+                writer.transport.abort()
+                raise ConnectionResetError
+            writer.write(data)
+            await writer.drain()
         writer.close()
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
@@ -79,18 +108,12 @@ class Cable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.flow()
         self.cut()
         self._do(_ended(self._loop))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
 
 
 async def _ended(loop: asyncio.AbstractEventLoop) -> None:

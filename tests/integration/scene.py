@@ -16,6 +16,7 @@ from ari_recorder.cli.verify import CHECK_SCRIPT
 from ari_recorder.lab.pbx import Pbx
 from ari_recorder.lab.programs import wait_until
 from ari_recorder.lab.recorder import Recorder
+from tests.integration.cable import Cable
 from tests.phones import PCMA, Call, Codec, Exchange, Identity, Phone
 from tests.phones.wavefile import Wave, read_wave
 
@@ -319,6 +320,14 @@ def prepared(pbx: Pbx, folder: Path, rules: str, **recorder: Any) -> Recorder:
     """A recorder whose archive is there; to be started."""
     (folder / "archive").mkdir(parents=True, exist_ok=True)
     return Recorder(folder, pbx, rules, **recorder)
+
+
+def through(cable: Cable, pbx: Pbx, folder: Path, rules: str, **recorder: Any) -> None:
+    """A configuration whose Asterisk is at the end of the cable."""
+    made = prepared(pbx, folder, rules, **recorder)
+    made.configure()
+    text = made.config.read_text(encoding="utf-8").replace(pbx.ari_url, cable.url)
+    made.config.write_text(text, encoding="utf-8")
 
 
 def moment(text: str) -> float:

@@ -23,7 +23,7 @@ from ari_recorder.model.errors import CODES
 from tests.crash.calls import QUEUE, Traffic, spool_of, until
 
 from .cable import Cable, NoPbx
-from .scene import assert_clean, policy, prepared, scene
+from .scene import assert_clean, policy, prepared, scene, through
 from .test_delivery import prepare
 
 QUICK = 20.0
@@ -210,14 +210,6 @@ def test_a_damaged_journal_harms_no_other(recorder: Recorder) -> None:
 # -- Asterisk is not there, or not as it should be ---------------------------------------------------------
 
 
-def through(cable: Cable, pbx: Pbx, folder: Path, rules: str = RULES) -> None:
-    """A configuration whose Asterisk is at the end of the cable."""
-    made = prepared(pbx, folder, rules)
-    made.configure()
-    text = made.config.read_text(encoding="utf-8").replace(pbx.ari_url, cable.url)
-    made.config.write_text(text, encoding="utf-8")
-
-
 def lost(recorder: Recorder) -> dict[str, Any] | None:
     return next((line for line in recorder.lines() if line.get("action") == "pbx.lost"), None)
 
@@ -246,7 +238,7 @@ def test_a_wrong_ari_password_is_told_and_tried_again(pbx22: Pbx, tmp_path: Path
 async def test_asterisk_that_is_not_up_yet_is_waited_for(pbx22: Pbx, tmp_path: Path) -> None:
     with Cable(pbx22.host, pbx22.http_port) as cable:
         cable.cut()
-        through(cable, pbx22, tmp_path)
+        through(cable, pbx22, tmp_path, RULES)
         recorder = prepared(pbx22, tmp_path, RULES)
         await asyncio.to_thread(recorder.start, connected=False)
         told = await until("the failure", lambda: lost(recorder))
@@ -265,7 +257,7 @@ async def test_asterisk_that_is_not_up_yet_is_waited_for(pbx22: Pbx, tmp_path: P
 async def test_a_line_that_breaks_in_the_middle_of_calls_costs_no_sample(pbx22: Pbx, tmp_path: Path) -> None:
     """The calls go on, one of them ends; what happened meanwhile is found out afterwards."""
     with Cable(pbx22.host, pbx22.http_port) as cable:
-        through(cable, pbx22, tmp_path)
+        through(cable, pbx22, tmp_path, RULES)
         async with scene(pbx22, tmp_path, RULES) as stage:
             traffic = await Traffic(stage).open()
             ends, goes_on = await traffic.place(), await traffic.place()
