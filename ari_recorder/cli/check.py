@@ -29,6 +29,7 @@ from ..runtime.foundations import own_archive
 from ..runtime.prompts import FOLDER, install_for
 from ..runtime.service import APPLICATION
 from ..targets.register import make_target
+from ..targets.vault import Vault
 from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
 
 MARKS = {Level.OK: "[green]✓[/]", Level.WARN: "[yellow]![/]", Level.FAIL: "[bold red]✗[/]"}
@@ -145,7 +146,7 @@ def _targets(settings: Machine, policy: Policy) -> Iterator[Finding]:
             yield ok(code, f"{title} will be made at first start", str(own))
             continue
         try:
-            _write_and_delete(wanted)
+            _write_and_delete(wanted, Vault.of(settings))
         except RecorderError as error:
             yield fail(code, f"{title} cannot be used", error.sentence, error.remedy)
         else:
@@ -153,9 +154,9 @@ def _targets(settings: Machine, policy: Policy) -> Iterator[Finding]:
             yield ok(code, f"{title} takes, gives back and deletes a file", note)
 
 
-def _write_and_delete(settings: TargetSettings) -> None:
+def _write_and_delete(settings: TargetSettings, vault: Vault) -> None:
     """A small file there, read back, and away again."""
-    target = make_target(settings)
+    target = make_target(settings, vault)
     content = secrets.token_bytes(1000)
     name = PurePosixPath(f"ari-recorder-check-{secrets.token_hex(8)}.tmp")
     try:

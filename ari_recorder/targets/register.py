@@ -36,6 +36,6 @@ def make_target(settings: config.Target, vault: Vault | None = None) -> Target:
             return OneDriveTarget(settings, vault)
 
 
-def make_targets(settings: Iterable[config.Target]) -> dict[str, Target]:
+def make_targets(settings: Iterable[config.Target], vault: Vault | None = None) -> dict[str, Target]:
     """All targets of a policy by name."""
-    return {one.name: make_target(one) for one in settings}
+    return {one.name: make_target(one, vault) for one in settings}

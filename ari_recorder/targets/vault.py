@@ -16,9 +16,12 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from ..config.machine import Machine
 from ..disk import durable
 from ..model.errors import ConfigError, RecorderError, TransientError
 
+FOLDER = "targets"
+"""In the state folder."""
 MAGIC = b"ari-recorder-vault-1\n"
 SALT_BYTES = 16
 LARGEST = 16 * 1024 * 1024
@@ -33,6 +36,11 @@ class Vault:
         self._keys: dict[tuple[bytes, bytes], Fernet] = {}
         self._salt = secrets.token_bytes(SALT_BYTES)
         self._guard = threading.Lock()
+
+    @classmethod
+    def of(cls, machine: Machine) -> Vault:
+        """The vault of a recorder."""
+        return cls(machine.recorder.state / FOLDER, machine.seal.passphrase_file)
 
     def read(self, name: str) -> bytes | None:
         """The secret; None when there is none, or when it was kept under another passphrase.
