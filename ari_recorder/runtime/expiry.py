@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -18,29 +18,44 @@ EVERY = 3600.0
 log = structlog.get_logger()
 
 
-async def watch(targets: Mapping[str, Target], conditions: Conditions, every: float = EVERY) -> None:
+async def watch(
+    targets: Callable[[], Mapping[str, Target]], conditions: Conditions, every: float = EVERY
+) -> None:
     """Tell of logins that have ended or soon will, until cancelled. A target that hangs holds up no other."""
-    async with asyncio.TaskGroup() as tasks:
-        for name, target in targets.items():
-            if isinstance(target, Expiring):
-                tasks.create_task(_watch_one(name, target, conditions, every), name=f"login-{name}")
+    looking: dict[str, asyncio.Task[None]] = {}
+    told: set[str] = set()
+    try:
+        while True:
+            expiring = {name: one for name, one in targets().items() if isinstance(one, Expiring)}
+            for name in told - expiring.keys():
+                conditions.end(_key(name))
+            told = set(expiring)
+            for name, target in expiring.items():
+                if name not in looking or looking[name].done():
+                    looking[name] = asyncio.create_task(_look(name, target, conditions), name=f"login-{name}")
+            await asyncio.sleep(every)
+    finally:
+        for task in looking.values():
+            task.cancel()
 
 
-async def _watch_one(name: str, target: Expiring, conditions: Conditions, every: float) -> None:
-    while True:
-        try:
-            found = await in_thread(target.login_warnings, f"login-{name}")
-        except RecorderError as error:
-            found = (error,)
-        except Exception:  # a defect here must not end the recorder
-            log.exception("A login could not be looked at", action="login.defect", target=name)
-            found = ()
-        _tell(name, found, conditions)
-        await asyncio.sleep(every)
+async def _look(name: str, target: Expiring, conditions: Conditions) -> None:
+    try:
+        found = await in_thread(target.login_warnings, f"login-{name}")
+    except RecorderError as error:
+        found = (error,)
+    except Exception:  # a defect here must not end the recorder
+        log.exception("A login could not be looked at", action="login.defect", target=name)
+        found = ()
+    _tell(name, found, conditions)
+
+
+def _key(name: str) -> str:
+    return f"login:{name}"
 
 
 def _tell(name: str, found: tuple[RecorderError, ...], conditions: Conditions) -> None:
-    key = f"login:{name}"
+    key = _key(name)
     if not found:
         conditions.end(key)
         return

@@ -147,7 +147,7 @@ class Service:
                 tasks.create_task(self._beat(), name="presence"),
                 tasks.create_task(self.lookout.run(), name="lookout"),
                 tasks.create_task(self._hearing.run(), name="hearing"),
-                tasks.create_task(expiry.watch(self._targets, self.conditions), name="logins"),
+                tasks.create_task(expiry.watch(lambda: self._targets, self.conditions), name="logins"),
                 tasks.create_task(self._reload_when_asked(), name="policy"),
                 tasks.create_task(
                     Requests(self._base.machine.recorder.state, self.answers).run(), name="requests"
