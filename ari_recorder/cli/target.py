@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from . import target_list
+from . import target_list, target_trust
 
 app = typer.Typer(no_args_is_help=True, help="Look at targets, and try them.")
 app.command("list")(target_list.list_targets)
+app.command("trust")(target_trust.trust_target)

@@ -62,9 +62,9 @@ def from_file(path: Path, host: str, port: int) -> Trusted:
         raise ConfigError(
             "target.host-key",
             f"The file {path} with known host keys cannot be read: {error.strerror}.",
-            remedy=f"Make it with: ssh-keyscan -p {port} {host} > {path}, and compare it with the server.",
+            remedy="Make it with: ari-recorder target trust and the target's name.",
         ) from error
-    name = host if port == 22 else f"[{host}]:{port}"
+    name = entry_name(host, port)
     keys: list[paramiko.PKey] = []
     revoked: list[paramiko.PKey] = []
     for line in lines:
@@ -72,6 +72,17 @@ def from_file(path: Path, host: str, port: int) -> Trusted:
         if (key := _key_for(name, rest.strip())) is not None and marker in ("", "@revoked"):
             (revoked if marker else keys).append(key)
     return Trusted(keys=tuple(keys), revoked=tuple(revoked))
+
+
+def entry_name(host: str, port: int) -> str:
+    """How the file calls a server."""
+    return host if port == 22 else f"[{host}]:{port}"
+
+
+def entry(host: str, port: int, key: paramiko.PKey, *, revoked: bool = False) -> str:
+    """The file's line for a key."""
+    marker = "@revoked " if revoked else ""
+    return f"{marker}{entry_name(host, port)} {key.get_name()} {key.get_base64()}\n"
 
 
 def _key_for(name: str, line: str) -> paramiko.PKey | None:

@@ -115,7 +115,7 @@ def test_keys_with_a_passphrase(scene: Scene, sample: MakeSample, tmp_path: Path
     put(scene.target(key_file=key, passphrase="pässphrase"), sample(b"x"))
     for wrong in ({"passphrase": "wrong"}, {}):
         error = failure(scene.target(key_file=key, **wrong), sample(b"x"))
-        assert (error.code, type(error)) == ("target.login", ConfigError)
+        assert (error.code, type(error)) == ("target.key", ConfigError)
         assert "passphrase" in str(error)
 
 
@@ -123,7 +123,7 @@ def test_a_key_file_that_is_missing_or_no_key(scene: Scene, sample: MakeSample, 
     (tmp_path / "rubbish").write_text("rubbish")
     for name in ("missing", "rubbish"):
         error = failure(scene.target(key_file=tmp_path / name), sample(b"x"))
-        assert (error.code, type(error)) == ("target.login", ConfigError)
+        assert (error.code, type(error)) == ("target.key", ConfigError)
 
 
 # Host key ------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
 def refused_for_its_key(scene: Scene, sample: Sample, **changes: object) -> RecorderError:
     target = scene.target(**changes)
     error = failure(target, sample)
-    assert (error.code, type(error)) == ("target.host-key", ConfigError)
+    assert (error.code, type(error)) == ("target.host-key-changed", ConfigError)
     assert names(scene.root) == []
     return error
 
@@ -170,7 +170,8 @@ def test_an_unknown_host_key(scene: Scene, sample: MakeSample, tmp_path: Path, l
     text = line.format(line=scene.server.host_key_line, key=scene.server.host_key)
     scene.known_hosts.write_text(text + "\n")
     error = failure(target, sample(b"x"))
-    assert (error.code, type(error)) == ("target.host-key", ConfigError)
+    changed = line.startswith("@revoked")
+    assert (error.code, type(error)) == ("target.host-key" + "-changed" * changed, ConfigError)
     assert host_fingerprint(scene.server) in error.sentence
     assert names(scene.root) == []
 
@@ -179,7 +180,7 @@ def test_a_changed_host_key(scene: Scene, sample: MakeSample, tmp_path: Path) ->
     target = scene.target()
     other = make_key(tmp_path / "other").with_suffix(".pub").read_text()
     scene.known_hosts.write_text(f"[{HOST}]:{scene.server.port} {other}")
-    assert failure(target, sample(b"x")).code == "target.host-key"
+    assert failure(target, sample(b"x")).code == "target.host-key-changed"
 
 
 def test_a_missing_known_hosts_file(scene: Scene, sample: MakeSample) -> None:
@@ -187,7 +188,7 @@ def test_a_missing_known_hosts_file(scene: Scene, sample: MakeSample) -> None:
     scene.known_hosts.unlink()
     error = failure(target, sample(b"x"))
     assert error.code == "target.host-key"
-    assert "ssh-keyscan" in error.remedy
+    assert "ari-recorder target trust" in error.remedy
 
 
 def test_hashed_and_pattern_lines_of_known_hosts(scene: Scene, sample: MakeSample) -> None:
