@@ -166,7 +166,7 @@ def _refusal(error: smtplib.SMTPException, server: str, settings: MailOutlet) ->
     match error:
         case smtplib.SMTPRecipientsRefused():
             first, (status, words) = next(iter(error.recipients.items()))
-            kind = TransientError if 400 <= status < 500 else PermanentError
+            kind = PermanentError if 500 <= status < 600 else TransientError
             remedy = "Correct the address, or let the server take mail from here."
             return kind(CODE, f"{server} refuses {first}: {status} {_said(words)}", remedy=remedy)
         case smtplib.SMTPNotSupportedError():
@@ -181,7 +181,7 @@ def _refusal(error: smtplib.SMTPException, server: str, settings: MailOutlet) ->
 
 def _status(error: smtplib.SMTPResponseException, server: str, settings: MailOutlet) -> RecorderError:
     said = f"{error.smtp_code} {_said(error.smtp_error)}"
-    kind = TransientError if 400 <= error.smtp_code < 500 else PermanentError
+    kind = PermanentError if 500 <= error.smtp_code < 600 else TransientError
     match error:
         case smtplib.SMTPAuthenticationError():
             remedy = "Check user and password; some providers want a password made for the application."
