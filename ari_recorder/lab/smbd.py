@@ -70,14 +70,15 @@ class SambaServer:
     `home` holds its configuration, accounts and log, `home`/files what the share `archive` shows and
     `home`/namespace what the DFS root does. Clients log in as `user` with `password`. `settings` go into the
     global section and `share` into that of `archive`, over what stands there. With `disk` (such as `4m`) the
-    share is a disk of that size, which only the server sees; that needs root, as does a `host` that is not an
-    address of loopback.
+    share is a disk of that size, which only the server sees; that needs root. With `clock` (such as `-9y`,
+    see faketime(1)) its clock is wrong by so much.
     """
 
     home: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     share: Mapping[str, str] = field(default_factory=dict)
     disk: str | None = None
+    clock: str | None = None
     host: str = HOST
     progress: Progress = silent
     password: str = PASSWORD
@@ -155,6 +156,11 @@ class SambaServer:
         """Change the account as `pdbedit` does, for example `-c [D]` to disable it."""
         call([need("pdbedit", "samba"), "-s", str(self.configuration), *words, "-u", self.user], limit=30)
 
+    def let_passwords_expire(self, seconds: int) -> None:
+        """From now on every password is too old after so many seconds."""
+        words = ["-s", str(self.configuration), "-P", "maximum password age", "-C", str(seconds)]
+        call([need("pdbedit", "samba"), *words], limit=30)
+
     def smbclient(self, command: str, *, limit: float = 120, options: Sequence[str] = ()) -> str:
         """What Samba's own client answers to a command such as `put here there`, encrypted by default."""
         words = ["-s", str(self.configuration), "-p", str(self.port), "--client-protection=encrypt", *options]
@@ -199,7 +205,8 @@ class SambaServer:
         self.configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def _prepare(self) -> None:
-        debian.ensure(PROGRAMS, progress=self.progress)
+        wanted = PROGRAMS if self.clock is None else {**PROGRAMS, "faketime": "faketime"}
+        debian.ensure(wanted, progress=self.progress)
         if self.disk is not None and os.geteuid() != 0:
             raise ConfigError("lab.missing", "A Samba server with a disk of its own must be run as root.")
         for folder in (self.folder, self.namespace):
@@ -214,6 +221,8 @@ class SambaServer:
     def _command(self) -> list[str]:
         words = ["--foreground", "--no-process-group", f"--configfile={self.configuration}"]
         smbd = [need("smbd", "samba"), *words]
+        if self.clock is not None:
+            smbd = [need("faketime", "faketime"), "-f", self.clock, *smbd]
         if self.disk is None:
             return smbd
         mount = f"mount -t tmpfs -o size={self.disk} none {shlex.quote(str(self.folder))}"

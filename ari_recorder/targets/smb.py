@@ -158,14 +158,20 @@ class SmbTarget:
     def _published(self, session: Session, part: PurePosixPath, path: PurePosixPath) -> bool:
         """Give the final name without overwriting; False when another writer was faster."""
         at(Step.RENAME)
-        final = self._name(session.root, path)
+        name, final = self._name(session.root, part), self._name(session.root, path)
         try:
             with self._turns[hash(final) % LANES]:
-                session.rename(self._name(session.root, part), final)
+                session.rename(name, final)
         except SMBResponseException as error:
-            if error.status in ABSENT or (error.status in TAKEN and session.stat(final) is not None):
-                return False
-            raise
+            if error.status not in ABSENT | TAKEN:
+                raise
+            if session.stat(final) is None and session.stat(name) is not None:
+                raise PermanentError(
+                    "target.conflict",
+                    f'Something that cannot be looked into stands under {path} in target "{self.name}".',
+                    remedy="A link? Move it away; the delivery is then made by itself.",
+                ) from error
+            return False
         return True
 
     def _make_folders(self, session: Session, relative: PurePosixPath) -> None:

@@ -197,6 +197,15 @@ def not_encrypted(settings: config.SmbTarget) -> ConfigError:
     )
 
 
+def not_greeted(settings: config.SmbTarget) -> TransientError:
+    """The server closes the connection as soon as it is spoken to."""
+    return TransientError(
+        "target.unreachable",
+        f"{settings.where} breaks off when it is greeted.",
+        remedy="Check host and port. A server that speaks only SMB 1 does so, too: switch SMB 3 on there.",
+    )
+
+
 def _of_the_protocol(error: Exception, settings: config.SmbTarget, path: str) -> RecorderError:
     where = settings.where
     if isinstance(error, OldProtocol):

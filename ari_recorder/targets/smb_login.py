@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from smbprotocol.connection import Capabilities
 from smbprotocol.dfs import DFSReferralRequest, DFSReferralResponse
-from smbprotocol.exceptions import SMBResponseException
+from smbprotocol.exceptions import BadNetworkName, SMBConnectionClosed, SMBResponseException
 from smbprotocol.header import NtStatus
 from smbprotocol.ioctl import CtlCode, IOCTLFlags, SMB2IOCTLRequest, SMB2IOCTLResponse
 from smbprotocol.session import Session as SmbSession
@@ -17,7 +17,7 @@ from smbprotocol.tree import TreeConnect
 
 from ..config import targets as config
 from ..model.errors import RecorderError
-from .smb_errors import account, explained, not_encrypted
+from .smb_errors import account, explained, not_encrypted, not_greeted
 from .smb_session import WIRE_ERRORS, Session
 from .smb_wire import SmbConnection, readable
 from .steps import Step, at
@@ -96,9 +96,7 @@ class Login:
     def _first(self, places: tuple[Place, ...], hops: int) -> Session:
         """A session at the first of these places that has one; where none has, the last one's error."""
         if not hops:
-            loop = SMBResponseException()
-            loop.header["status"] = NtStatus.STATUS_BAD_NETWORK_NAME
-            raise explained(loop, self._settings, "")
+            raise explained(BadNetworkName(), self._settings, "")
         failed: RecorderError | None = None
         for place in places:
             try:
@@ -109,19 +107,19 @@ class Login:
         raise failed
 
     def _connected(self, host: str) -> SmbConnection:
+        """A connection with one session in it."""
         settings = self._settings
         password = settings.read_password()
         connection = SmbConnection(host, settings.port, dial=self._dial, seconds=settings.timeout)
         try:
             with readable():
                 at(Step.CONNECT)
-                connection.connect(timeout=settings.timeout)
-                if settings.encrypt and not connection.supports_encryption:
-                    raise not_encrypted(settings)
+                self._greet(connection)
                 at(Step.LOGIN)
-                SmbSession(
+                session = SmbSession(
                     connection, account(settings), password, require_encryption=settings.encrypt
-                ).connect()
+                )
+                session.connect()
         except WIRE_ERRORS as error:
             connection.cut()
             raise explained(error, settings, "the login") from error
@@ -129,6 +127,15 @@ class Login:
             connection.cut()
             raise
         return connection
+
+    def _greet(self, connection: SmbConnection) -> None:
+        """Agree on a version of the protocol. An old server breaks off instead of answering."""
+        try:
+            connection.connect(timeout=self._settings.timeout)
+        except SMBConnectionClosed as error:
+            raise not_greeted(self._settings) from error
+        if self._settings.encrypt and not connection.supports_encryption:
+            raise not_encrypted(self._settings)
 
     def _look(self, connection: SmbConnection, place: Place) -> tuple[Session | None, tuple[Place, ...]]:
         """A session in the share, and where the folder lies instead, if a referral says so."""

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
 from smbprotocol.connection import Connection
 from smbprotocol.exceptions import SMBConnectionClosed, SMBException
 from smbprotocol.header import Commands, NtStatus, Smb2Flags
@@ -43,7 +44,7 @@ class Silent(SMBException):  # type: ignore[misc]
 
 
 class Insecure(SMBException):  # type: ignore[misc]
-    """An answer was not encrypted or signed as this session demands."""
+    """An answer was not encrypted or signed as this session demands, or was changed on the way."""
 
 
 class OldProtocol(SMBException):  # type: ignore[misc]
@@ -87,12 +88,13 @@ class Wire:
             self._stream.close()
 
     def send(self, message: Any) -> None:
-        data = message if isinstance(message, bytes) else message.pack()
+        parts = (message,) if isinstance(message, bytes) else _parts(message)
+        length = struct.pack(">L", sum(map(len, parts)))
         with self._sending:
             if self._stream is None or not self.connected:
                 raise SMBConnectionClosed("the connection is closed")
             try:
-                self._stream.write(struct.pack(">L", len(data)) + data)
+                self._stream.write(length, *parts)
             except TimeoutError as error:
                 self.close()
                 raise Silent("the server takes nothing") from error
@@ -120,6 +122,12 @@ class Wire:
             raise OldProtocol("the server answers in SMB 1")
         self.heard = time.monotonic()
         return message
+
+
+def _parts(message: Any) -> tuple[bytes, bytes]:
+    """An encrypted message as its head and its body: packed in one piece, a megabyte is copied thrice."""
+    head = b"".join(field.pack() for name, field in message.fields.items() if name != "data")
+    return head, message["data"].get_value()
 
 
 class SmbConnection(Connection):  # type: ignore[misc]
@@ -160,7 +168,16 @@ class SmbConnection(Connection):  # type: ignore[misc]
             signed = header["flags"].has_flag(Smb2Flags.SMB2_FLAGS_SIGNED)
             if session.signing_required and not (signed or interim or setup):
                 raise Insecure("an answer came without a signature")
-        super().verify_signature(header, session_id, force=force)
+        try:
+            super().verify_signature(header, session_id, force=force)
+        except SMBException as error:
+            raise Insecure("an answer's signature is wrong") from error
+
+    def _decrypt(self, message: Any) -> Any:
+        try:
+            return super()._decrypt(message)
+        except InvalidTag as error:
+            raise Insecure("an answer was changed on the way") from error
 
     def cut(self) -> None:
         """Close at once, without a word to the server. Whoever waits on the connection gets an error."""

@@ -31,8 +31,8 @@ class Stream(Protocol):
     def read(self, size: int) -> bytearray:
         """Exactly that many bytes, however long they take; fewer only when the connection has ended."""
 
-    def write(self, data: bytes) -> None:
-        """Send everything. TimeoutError when the other side takes nothing for the time limit; OSError."""
+    def write(self, *parts: bytes) -> None:
+        """Send everything, in this order. TimeoutError when the other side takes nothing for the time limit; OSError."""
 
     def close(self) -> None:
         """At once. Whoever reads or writes meanwhile gets the end or an OSError."""
@@ -82,9 +82,11 @@ class TcpStream:
         del buffer[size - missing :]
         return buffer
 
-    def write(self, data: bytes) -> None:
+    def write(self, *parts: bytes) -> None:
         try:
-            self._wire.sendall(data)
+            for part in parts[:-1]:
+                self._wire.sendall(part, socket.MSG_MORE)
+            self._wire.sendall(parts[-1])
         except BlockingIOError as error:  # what SO_SNDTIMEO makes of it
             raise TimeoutError(str(error)) from error
 
@@ -143,9 +145,9 @@ class ChannelStream:
             buffer += data
         return buffer
 
-    def write(self, data: bytes) -> None:
+    def write(self, *parts: bytes) -> None:
         """The watchdog cuts the connection when the jump host takes nothing for its time limit."""
-        sent = 0
+        data, sent = b"".join(parts), 0
         try:
             with self._connection.watchdog.armed():
                 while sent < len(data):
