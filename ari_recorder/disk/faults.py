@@ -58,6 +58,16 @@ SEAMS: dict[str, str] = {
 }
 """Those of the rooms above, from the first order to Asterisk to the sealed files."""
 
+TOOLS: dict[str, str] = {
+    "retry.applied": "what was asked is done, the request still stands",
+    "adopt.copied": "a recording's copy is whole and on the disk, under a temporary name",
+    "adopt.renamed": "it has its name, the spool folder is not synced",
+    "adopt.adopted": "it is in the spool, the source still stands",
+    "adopt.cleared": "the source is gone, the recorder has not been told",
+    "export.copied": "an export is whole and on the disk, under a temporary name",
+}
+"""Those of `ari-recorder spool`."""
+
 FAULT_VARIABLE = "ARI_RECORDER_FAULT"
 HANG = "hang:"
 HANGS_FOR = 3600.0
@@ -74,7 +84,7 @@ def _killer(setting: str) -> Callable[[str], None]:
     """
     hangs = setting.startswith(HANG)
     wanted, _, count = setting.removeprefix(HANG).partition(":")
-    if wanted not in FAULT_POINTS and wanted not in SEAMS:
+    if wanted not in FAULT_POINTS | SEAMS | TOOLS:
         raise ValueError(f"{FAULT_VARIABLE} names {wanted!r}, which is not a fault point")
     left = int(count or 1)
 
@@ -97,5 +107,5 @@ hook: Callable[[str], None] = (
 
 
 def fault_point(name: str) -> None:
-    """A moment at which the process may die and nothing may be lost: a key of FAULT_POINTS or SEAMS."""
+    """A moment at which the process may die and nothing may be lost: a key of one of the tables above."""
     hook(name)

@@ -1,14 +1,17 @@
 """Brings captured recordings through the pipeline, a few at a time, and hands them to delivery.
 
-Which failure means what: a transient one (disk full, Asterisk's folder not mounted), a mistake in the
-configuration and any trouble with the spool itself leave the recording where it is, and it is tried again;
-any other ends in FAILED with its reason, the raw legs kept for a person.
+Each PBX has a lane of its own: one whose recording folder hangs holds up no other's calls. Which failure
+means what: a transient one (disk full, Asterisk's folder not mounted), a mistake in the configuration and any
+trouble with the spool itself leave the recording where it is, and it is tried again; evidence that is not
+what it was leaves it for a person, shown as stuck; any other ends in FAILED with its reason, the legs kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -17,35 +20,89 @@ from ..model.recording import Recording, State
 from ..pipeline import Pipeline
 from ..spool.folders import RecordingFolder
 from ..spool.lane import in_thread
+from ..spool.stuck import freed, noted_stuck
+from .conditions import Conditions, Severity
 
 log = structlog.get_logger()
 
 AT_ONCE = 2
-"""Assemblies side by side: each keeps a core busy."""
+"""Assemblies side by side for one PBX: each keeps a core busy."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 """Seconds before a step that failed for the moment is tried again; doubling."""
+LONG_PAUSE = 30.0
+"""From such a pause on it is told as a condition."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Recordings of one PBX."""
+
+    pbx: str
+    queue: asyncio.Queue[RecordingFolder] = field(default_factory=asyncio.Queue)
 
 
 class Completion:
     """All methods are called on the event loop; the pipeline blocks in threads."""
 
-    def __init__(self, pipeline: Pipeline, on_sealed: Callable[[RecordingFolder], None]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        on_sealed: Callable[[RecordingFolder], None],
+        conditions: Conditions | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._on_sealed = on_sealed
-        self._queue: asyncio.Queue[RecordingFolder] = asyncio.Queue()
+        self._conditions = conditions or Conditions()
+        self._intake: asyncio.Queue[RecordingFolder] = asyncio.Queue()
+        self._lanes: dict[str, _Lane] = {}
+        self._known: set[str] = set()
+        """Ids of what waits or is under way."""
+        self._again: set[str] = set()
+        """Submitted once more while they were under way."""
         self._pauses: dict[str, float] = {}
+        self._timers: dict[str, tuple[asyncio.TimerHandle, RecordingFolder]] = {}
         self._steps: set[asyncio.Task[None]] = set()
         self._closing = False
 
     def submit(self, folder: RecordingFolder) -> None:
-        """Take a recording whose call is over; harmless for one that needs nothing."""
-        self._queue.put_nowait(folder)
+        """Take a recording whose call is over; harmless for one that needs nothing. One that waits for its
+        next try is tried now."""
+        if (timer := self._timers.pop(folder.id, None)) is not None:
+            timer[0].cancel()
+            self._pauses.pop(folder.id, None)
+        elif folder.id in self._known:
+            self._again.add(folder.id)
+            return
+        self._known.add(folder.id)
+        self._intake.put_nowait(folder)
 
     async def run(self) -> None:
         """Until cancelled; call `close` before."""
         async with asyncio.TaskGroup() as tasks:
+            while True:
+                folder = await self._intake.get()
+                try:
+                    recording = await in_thread(folder.load, "completion-intake")
+                except RecorderError as error:
+                    self._known.discard(folder.id)
+                    self._damaged(folder, error)
+                    continue
+                self._lane(recording.call.pbx, tasks).queue.put_nowait(folder)
+
+    def _lane(self, pbx: str, tasks: asyncio.TaskGroup) -> _Lane:
+        if pbx not in self._lanes:
+            lane = self._lanes[pbx] = _Lane(pbx)
             for number in range(AT_ONCE):
-                tasks.create_task(self._work(), name=f"completion-{number}")
+                tasks.create_task(self._work(lane), name=f"completion-{pbx}-{number}")
+        return self._lanes[pbx]
+
+    def _damaged(self, folder: RecordingFolder, error: RecorderError) -> None:
+        """It is left as it is, until the next start or until somebody asks to try it again."""
+        if not folder.path.exists():
+            log.error(str(error), action="completion.folder-gone", recording=folder.id, code=error.code)
+            return
+        log.error(str(error), action="spool.damaged", recording=folder.id, code=error.code)
+        self._conditions.begin_with(f"recording:{folder.id}", error)
 
     async def close(self, seconds: float) -> None:
         """Begin no step any more and give those under way `seconds`; the next start does the rest.
@@ -56,35 +113,43 @@ class Completion:
         if self._steps:
             await asyncio.wait(self._steps, timeout=seconds)
 
-    async def _work(self) -> None:
+    async def _work(self, lane: _Lane) -> None:
         while True:
-            folder = await self._queue.get()
+            folder = await lane.queue.get()
             if self._closing:
                 continue
-            step = asyncio.create_task(self._try(folder), name=f"complete-{folder.id}")
+            self._again.discard(folder.id)
+            step = asyncio.create_task(self._try(folder, lane), name=f"complete-{folder.id}")
             self._steps.add(step)
             step.add_done_callback(self._steps.discard)
             await asyncio.wait({step})
 
-    async def _try(self, folder: RecordingFolder) -> None:
+    async def _try(self, folder: RecordingFolder, lane: _Lane) -> None:
         try:
-            await self._complete(folder)
+            await self._complete(folder, lane)
         except Exception:
             log.exception(
                 "A recording could not be completed", action="completion.defect", recording=folder.id
             )
             self._again_later(folder)
+        if folder.id not in self._timers:
+            self._known.discard(folder.id)
+            if folder.id in self._again:
+                self._again.discard(folder.id)
+                self.submit(folder)
 
-    async def _complete(self, folder: RecordingFolder) -> None:
+    async def _complete(self, folder: RecordingFolder, lane: _Lane) -> None:
         try:
             recording = await in_thread(lambda: self._advance(folder), f"complete-{folder.id}")
         except RecorderError as error:
             if isinstance(error, TransientError | ConfigError) or error.code.startswith("spool."):
-                self._wait(folder, error)
+                self._wait(folder, error, lane)
             else:
-                await self._give_up(folder, error)
+                await self._give_up(folder, error, lane)
             return
         self._pauses.pop(folder.id, None)
+        self._conditions.end(f"completion:{lane.pbx}")
+        self._conditions.end(f"recording:{folder.id}")
         if recording is not None and recording.state is State.SEALED:
             link = recording.sealed.link.number if recording.sealed else None
             log.info("Sealed", action="recording.sealed", recording=folder.id, link=link)
@@ -92,17 +157,14 @@ class Completion:
 
     def _advance(self, folder: RecordingFolder) -> Recording | None:
         with folder.held():
-            return self._advance_here(folder)
+            recording = folder.load()
+            if recording.state is State.REFUSED:
+                self._pipeline.discard(recording)
+                folder.remove()
+                return None
+            return freed(folder, self._pipeline.advance(folder, may_begin=lambda: not self._closing))
 
-    def _advance_here(self, folder: RecordingFolder) -> Recording | None:
-        recording = folder.load()
-        if recording.state is State.REFUSED:
-            self._pipeline.discard(recording)
-            folder.remove()
-            return None
-        return self._pipeline.advance(folder, may_begin=lambda: not self._closing)
-
-    def _wait(self, folder: RecordingFolder, error: RecorderError) -> None:
+    def _wait(self, folder: RecordingFolder, error: RecorderError, lane: _Lane) -> None:
         if not folder.path.exists():
             log.error(str(error), action="completion.folder-gone", recording=folder.id, code=error.code)
             return
@@ -110,17 +172,22 @@ class Completion:
         log.warning(
             str(error), action="completion.waits", recording=folder.id, code=error.code, seconds=pause
         )
+        if pause >= LONG_PAUSE:
+            self._conditions.begin_with(f"completion:{lane.pbx}", error)
 
-    async def _give_up(self, folder: RecordingFolder, error: RecorderError) -> None:
+    async def _give_up(self, folder: RecordingFolder, error: RecorderError, lane: _Lane) -> None:
+        """A person has to act: with evidence that is not what it was, or with legs that give no recording."""
+        log.error(str(error), action="completion.failed", recording=folder.id, code=error.code)
+        self._conditions.begin_with(f"recording:{folder.id}", error, Severity.CRITICAL)
         try:
             await in_thread(lambda: self._fail(folder, error), f"fail-{folder.id}")
         except RecorderError as unwritten:
-            self._wait(folder, unwritten)
-        log.error(str(error), action="completion.failed", recording=folder.id, code=error.code)
+            self._wait(folder, unwritten, lane)
 
     def _fail(self, folder: RecordingFolder, error: RecorderError) -> None:
         if isinstance(error, IntegrityError):
             # Sealed or half sealed: the state stays, so that nothing is ever sealed twice.
+            folder.update(partial(noted_stuck, error=error))
             return
         folder.update(
             lambda now: (
@@ -133,5 +200,10 @@ class Completion:
     def _again_later(self, folder: RecordingFolder) -> float:
         pause = self._pauses.get(folder.id, FIRST_PAUSE)
         self._pauses[folder.id] = min(pause * 2, LONGEST_PAUSE)
-        asyncio.get_running_loop().call_later(pause, self._queue.put_nowait, folder)
+
+        def due() -> None:
+            del self._timers[folder.id]
+            self._intake.put_nowait(folder)
+
+        self._timers[folder.id] = (asyncio.get_running_loop().call_later(pause, due), folder)
         return pause

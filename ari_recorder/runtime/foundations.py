@@ -48,7 +48,7 @@ async def foundations(machine: Machine) -> AsyncIterator[Foundations]:
         ensure_keys, seal.key, seal.certificate, seal.passphrase_file, seal.common_name, seal.key_bits
     )
     await asyncio.to_thread(_keep_certificate, machine.recorder.state, keys)
-    _make_own_archives(machine, policy)
+    make_own_archives(machine, policy)
     with spools(machine) as spool, Chain(machine.recorder.state / "chain.jsonl") as chain:
         yield Foundations(machine, policy, spool, keys, chain)
 
@@ -92,7 +92,8 @@ def own_archive(machine: Machine, target: Target) -> Path | None:
     return folder if folder is not None and folder.is_relative_to(machine.recorder.state) else None
 
 
-def _make_own_archives(machine: Machine, policy: Policy) -> None:
+def make_own_archives(machine: Machine, policy: Policy) -> None:
+    """ConfigError `config.value` when one cannot be made."""
     for target in policy.targets:
         if (folder := own_archive(machine, target)) is not None:
             _make(folder)

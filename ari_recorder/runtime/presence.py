@@ -30,6 +30,22 @@ class PbxPresence:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetPresence:
+    """How one target does."""
+
+    name: str
+    waiting: int
+    """Recordings that it has not confirmed yet, those under way included."""
+    running: int
+    blocked: int
+    """Of those waiting, how many a person has to act for, the target itself being well."""
+    error: str | None = None
+    next_try_at: datetime | None = None
+    opens_at: datetime | None = None
+    """When its hours begin; None while deliveries may begin."""
+
+
+@dataclass(frozen=True, slots=True)
 class Presence:
     """One recorder's life."""
 
@@ -39,6 +55,7 @@ class Presence:
     beat_at: datetime
     policy_revision: str
     pbxs: tuple[PbxPresence, ...] = ()
+    targets: tuple[TargetPresence, ...] = ()
     ended_at: datetime | None = None
     """When it let go in order; None while it runs, and when it was killed."""
     conditions: tuple[Condition, ...] = ()

@@ -8,10 +8,9 @@ import secrets
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -27,27 +26,26 @@ from ..config.machine import Pbx
 from ..model.errors import RecorderError
 from ..model.recording import Recording, State
 from ..pipeline import Pipeline
-from ..rules.policy import Policy, load_policy
-from ..spool.delivery import Deliverer
-from ..spool.folders import RecordingFolder, Spool
-from ..targets.register import make_targets
-from ..targets.vault import Vault
+from ..rules.policy import load_policy
 from . import expiry, heap, presence
+from .backlog import Backlog, survey
 from .completion import Completion
 from .conditions import Conditions, Severity
+from .deliveries import Deliveries
 from .failure_desk import FailureDesk
-from .foundations import CERTIFICATES, Foundations
+from .foundations import Foundations
 from .gatekeeper import Gatekeeper
 from .hearing import Hearing
 from .journal import Journal
 from .judge import PbxJudge, PolicyJudge
 from .leg_stores import Leftovers, leg_stores
 from .lookout import Lookout, View
-from .pbx_link import Ears, PbxLink, unfinished
+from .pbx_link import Ears, PbxLink
 from .presence import PbxPresence, Presence
 from .prompts import install_for
 from .refusals import Refusals
 from .requests import Handler, Requests
+from .spool_desk import SpoolDesk, hand_over
 from .translator import drops_frames
 
 APPLICATION = "ari-recorder"
@@ -67,28 +65,6 @@ def new_id(at: datetime) -> str:
     return f"{at:%Y%m%dT%H%M%S}{at.microsecond // 1000:03}-{secrets.token_hex(4)}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What an earlier life left in the spool."""
-
-    running: list[Recording] = field(default_factory=list)
-    to_complete: list[RecordingFolder] = field(default_factory=list)
-    to_deliver: list[RecordingFolder] = field(default_factory=list)
-
-
-def _found(spool: Spool) -> _Found:
-    """One pass, one journal in memory at a time: the backlog may be 20 000 recordings."""
-    found = _Found()
-    for folder, recording in spool.journals():
-        if unfinished(recording):
-            found.running.append(recording)
-        elif recording.state in (State.CAPTURED, State.ASSEMBLED, State.REFUSED):
-            found.to_complete.append(folder)
-        else:
-            found.to_deliver.append(folder)
-    return found
-
-
 class Service:
     """One recorder. `run()` lasts until a signal, `stop()` or cancellation."""
 
@@ -102,8 +78,9 @@ class Service:
         self._journal = Journal(base.spool)
         self._leftovers = Leftovers(machine.recorder.state)
         pipeline = Pipeline(base.keys, base.chain, leg_stores(machine.pbx), self._undeletable)
-        self._completion = Completion(pipeline, self._sealed)
-        self._deliverer = self._new_deliverer(base.policy)
+        self._deliveries = Deliveries(base, self.conditions, self._delivery_changed)
+        self._completion = Completion(pipeline, self._deliveries.submit, self.conditions)
+        self.answers.update(SpoolDesk(base.spool, self._completion, self._deliveries).handlers)
         self._refusals = Refusals(machine.recorder.state)
         self._hearing = Hearing(
             machine.recorder.state, base.spool, base.chain, self._statement_targets, self._completion.submit
@@ -143,11 +120,13 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             eternal = [
                 tasks.create_task(self._completion.run(), name="completion"),
-                tasks.create_task(self._deliver(), name="delivery"),
+                tasks.create_task(self._deliveries.run(), name="delivery"),
                 tasks.create_task(self._beat(), name="presence"),
                 tasks.create_task(self.lookout.run(), name="lookout"),
                 tasks.create_task(self._hearing.run(), name="hearing"),
-                tasks.create_task(expiry.watch(lambda: self._targets, self.conditions), name="logins"),
+                tasks.create_task(
+                    expiry.watch(lambda: self._deliveries.targets, self.conditions), name="logins"
+                ),
                 tasks.create_task(self._reload_when_asked(), name="policy"),
                 tasks.create_task(
                     Requests(self._base.machine.recorder.state, self.answers).run(), name="requests"
@@ -158,7 +137,7 @@ class Service:
             await self._stop.wait()
             log.info("Stopping", action="recorder.stopping")
             self.lookout.manager.stopping()
-            await asyncio.gather(self._completion.close(PATIENCE), self._deliverer.close(PATIENCE))
+            await asyncio.gather(self._completion.close(PATIENCE), self._deliveries.close(PATIENCE))
             for task in eternal:
                 task.cancel()
         self._journal.close()
@@ -167,11 +146,9 @@ class Service:
 
     async def _take_up(self) -> list[Recording]:
         """Re-enter the step that each recording was in; returns those whose calls may still run."""
-        found = await asyncio.to_thread(_found, self._base.spool)
-        for folder in found.to_complete:
-            self._completion.submit(folder)
-        for folder in found.to_deliver:
-            self._deliverer.submit(folder)
+        found: Backlog = await asyncio.to_thread(survey, self._base.spool)
+        hand_over(found, self._completion.submit, self._deliveries.submit)
+        self._deliveries.failed(found.failed)
         for recording in found.running:
             if recording.call.pbx not in self._base.machine.pbx:
                 log.error(
@@ -179,8 +156,9 @@ class Service:
                     action="recording.homeless",
                     recording=recording.id,
                 )
-        for name, error in self._base.spool.damaged.items():
-            log.error(str(error), action="spool.damaged", recording=name, code=error.code)
+        for folder, error in found.damaged:
+            log.error(str(error), action="spool.damaged", recording=folder.id, code=error.code)
+            self._deliveries.damaged(folder, error)
         waiting = len(found.to_complete) + len(found.to_deliver)
         log.info("Recorder starts", action="recorder.start", version=__version__, waiting=waiting,
                  interrupted=len(found.running), policy=self._base.policy.revision)  # fmt: skip
@@ -246,8 +224,8 @@ class Service:
         if folder is not None:
             self._completion.submit(folder)
 
-    def _sealed(self, folder: RecordingFolder) -> None:
-        self._deliverer.submit(folder)
+    def _delivery_changed(self, recording: Recording) -> None:
+        self.lookout.metrics.delivery_changed(recording)
 
     def _undeletable(self, pbx: str, names: tuple[str, ...]) -> None:
         """Called in the pipeline's thread."""
@@ -293,7 +271,8 @@ class Service:
                 await asyncio.wait_for(self._news.wait(), presence.BEAT)
 
     async def _write_presence(self) -> None:
-        shown = presence.with_conditions(self._presence, self.conditions.active())
+        known = replace(self._presence, targets=self._deliveries.presence())
+        shown = presence.with_conditions(known, self.conditions.active())
         try:
             await asyncio.to_thread(presence.write, self._base.machine.recorder.state, shown)
         except OSError as error:
@@ -301,31 +280,17 @@ class Service:
 
     def _view(self) -> View:
         running = {name: len(link.board.sessions) for name, link in self._links.items()}
-        return View(self._presence, running, self._deliverer.health())
+        return View(self._presence, running, self._deliveries.health())
 
-    # -- delivery and policy --------------------------------------------------------------------------
-
-    def _new_deliverer(self, policy: Policy) -> Deliverer:
-        targets = make_targets(policy.targets, Vault.of(self._base.machine))
-        self._targets = targets
-        changed = lambda recording: self.lookout.metrics.delivery_changed(recording)  # noqa: E731 - made later
-        return Deliverer(targets, certificate=self._certificate, on_change=changed)
+    # -- the policy -----------------------------------------------------------------------------------
 
     def _statement_targets(self) -> tuple[str, ...]:
         """Every archive that recordings could be missing from."""
         settings = (setting for setting in self._judge.policy.settings if setting.enabled)
         return tuple(dict.fromkeys(name for setting in settings for name in setting.targets))
 
-    def _certificate(self, fingerprint: str) -> Path | None:
-        """What was sealed before a change of the key goes out with the certificate of its own time."""
-        kept = self._base.machine.recorder.state / CERTIFICATES / f"{fingerprint}.crt"
-        return kept if kept.exists() else None
-
-    async def _deliver(self) -> None:
-        await self._deliverer.run()
-
     async def _reload_when_asked(self) -> None:
-        """SIGHUP: settings, numbers, lists and prompts at once; changed targets at the next start."""
+        """SIGHUP: settings, numbers, lists, prompts and targets at once."""
         while True:
             await self._reload.wait()
             self._reload.clear()
@@ -343,14 +308,11 @@ class Service:
     async def _read_policy_again(self) -> None:
         # In a thread: a policy with long exception lists takes seconds to read.
         policy = await asyncio.to_thread(load_policy, self._base.machine.recorder.policy)
-        if policy.targets != self._base.policy.targets:
-            log.warning(
-                "Changed targets are used after a restart of the recorder", action="policy.targets-changed"
-            )
         prompts = {
             name: await asyncio.to_thread(install_for, self._base.machine, name, policy)
             for name in list(self._links)
         }
+        await self._deliveries.exchange(policy)
         # All at once: a call that came between would miss its prompt, and with it its recording.
         for name, installed in prompts.items():
             board = self._links[name].board

@@ -37,9 +37,15 @@ SHARE = 0.5
 
 log = structlog.get_logger(__name__)
 
+Admitted = Recording | RecorderError
+
 
 def _ignore(_recording: Recording) -> None:
     """For those who do not want to know of changes."""
+
+
+def _left_alone(_folder: RecordingFolder, _error: RecorderError) -> None:
+    """For those who do not want to know of damage; it is logged anyway."""
 
 
 class Deliverer:
@@ -49,7 +55,7 @@ class Deliverer:
     `Sealed.certificate_sha256`, or None. `find` tells where a recording is whose folder has moved.
     `on_change` is called on the event loop with each recording whose deliveries have changed, as journalled;
     with state DELIVERED it is the last call for it, and its folder is gone. `on_health` is called with how a
-    target does, whenever that is news.
+    target does, whenever that is news, and `on_damaged` with what cannot be read and is left as it is.
     A recording whose setting names no target stays as it is, sealed, in the spool.
     """
 
@@ -62,12 +68,14 @@ class Deliverer:
         find: Callable[[str], RecordingFolder | None] = nowhere,
         on_change: Callable[[Recording], None] = _ignore,
         on_health: Callable[[Health], None] = unheard,
+        on_damaged: Callable[[RecordingFolder, RecorderError], None] = _left_alone,
         clock: Callable[[], datetime] = utc_now,
         random: Callable[[], float] = chance.random,
         pauses: Pauses | None = None,
     ) -> None:
         self._terms = Terms(certificate, clock, random, pauses or Pauses())
         self._ears = Ears(on_change, on_health, find)
+        self._on_damaged = on_damaged
         self._lanes: dict[str, Lane] = {}
         self._retiring: set[Lane] = set()
         self._intake: asyncio.Queue[RecordingFolder] = asyncio.Queue()
@@ -201,9 +209,11 @@ class Deliverer:
             while len(folders) < BATCH and not self._intake.empty():
                 folders.append(self._intake.get_nowait())
             begun = time.monotonic()
-            admitted = await in_thread(partial(self._admit_all, folders), "delivery-intake")
-            for folder, recording in admitted:
-                self._queue(folder, recording)
+            for folder, found in await in_thread(partial(self._admit_all, folders), "delivery-intake"):
+                if isinstance(found, Recording):
+                    self._queue(folder, found)
+                else:
+                    self._on_damaged(folder, found)
             if not self._intake.empty():
                 await asyncio.sleep((time.monotonic() - begun) * (1 / SHARE - 1))
 
@@ -220,19 +230,16 @@ class Deliverer:
                 log.warning("No such target", action="delivery.no-target", recording=folder.id, target=name)
                 self._ears.change(recording)
 
-    def _admit_all(self, folders: list[RecordingFolder]) -> list[tuple[RecordingFolder, Recording]]:
+    def _admit_all(self, folders: list[RecordingFolder]) -> list[tuple[RecordingFolder, Admitted]]:
         found = []
         for folder in folders:
-            if not folder.path.exists():
-                moved = self._ears.find(folder.id)
-                if moved is None:
-                    continue  # delivered meanwhile, or moved to another recorder
-                folder = moved
-            if (recording := self._admit(folder)) is not None:
-                found.append((folder, recording))
+            here = folder if folder.path.exists() else self._ears.find(folder.id)
+            # When it is nowhere it was delivered meanwhile, or moved to another recorder.
+            if here is not None and (admitted := self._admit(here)) is not None:
+                found.append((here, admitted))
         return found
 
-    def _admit(self, folder: RecordingFolder) -> Recording | None:
+    def _admit(self, folder: RecordingFolder) -> Admitted | None:
         """The recording when there is something to deliver; what cannot be read is passed over. Blocks."""
         try:
             recording = folder.load()
@@ -244,7 +251,10 @@ class Deliverer:
             missing = [name for name in recording.setting.targets if name not in self._lanes]
             return folder.update(partial(_without_targets, missing=missing)) if missing else recording
         except RecorderError as error:
-            log.error(error.sentence, action="delivery.intake", recording=folder.id, code=error.code)
+            damaged = error.code == "spool.damaged"
+            action = "spool.damaged" if damaged else "delivery.intake"
+            log.error(error.sentence, action=action, recording=folder.id, code=error.code)
+            return error if damaged else None
         except Exception:  # one odd journal must not stop all the others
             log.exception("A recording cannot be taken in", action="delivery.intake", recording=folder.id)
         return None

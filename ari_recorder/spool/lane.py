@@ -147,7 +147,7 @@ class Lane:
         self._fault: RecorderError | None = None
         self._blocked: set[str] = set()
         self._obstacle: RecorderError | None = None
-        self._told: tuple[object, ...] = (0, None, 0)
+        self._told: tuple[object, ...] = ()
 
     def add(self, folder: RecordingFolder, recording: Recording) -> None:
         """Queue a recording for its next try; again is no harm."""
@@ -329,7 +329,9 @@ class Lane:
             self.add_now(moved)
 
     def _tell(self) -> None:
-        """Say how the target does when that is news."""
+        """Say how the target does when that is news; a lane that is exchanged says nothing any more."""
+        if self._stopping:
+            return
         news = (min(self._failures, 2), self._fault and self._fault.code, len(self._blocked))
         if news != self._told:
             self._told = news
