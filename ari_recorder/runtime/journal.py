@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -38,11 +39,17 @@ def _hangs() -> TransientError:
     )
 
 
+def _unlimited(_recording: Recording) -> None:
+    """There is room for everything."""
+
+
 class Journal:
     """Saves recordings durably while their calls run."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, room: Callable[[Recording], None] = _unlimited) -> None:
+        """`room` raises a RecorderError when a new recording must not begin; it may block."""
         self._spool = spool
+        self._room = room
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="journal")
         self._hanging: set[asyncio.Future[None]] = set()
         self._failing: set[str] = set()
@@ -105,6 +112,7 @@ class Journal:
     def _save(self, recording: Recording) -> None:
         folder = self._spool.get(recording.id)
         if folder is None:
+            self._room(recording)
             self._spool.create(recording)
         else:
             folder.save(recording)

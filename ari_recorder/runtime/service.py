@@ -27,11 +27,12 @@ from ..model.errors import RecorderError
 from ..model.recording import Recording, State
 from ..pipeline import Pipeline
 from ..rules.policy import load_policy
-from . import expiry, heap, presence
+from . import expiry, heap, presence, spool_mover
 from .backlog import Backlog, survey
 from .completion import Completion
 from .conditions import Conditions, Severity
 from .deliveries import Deliveries
+from .disk_watch import DiskWatch
 from .failure_desk import FailureDesk
 from .foundations import Foundations
 from .gatekeeper import Gatekeeper
@@ -46,6 +47,7 @@ from .prompts import install_for
 from .refusals import Refusals
 from .requests import Handler, Requests
 from .spool_desk import SpoolDesk, hand_over
+from .spool_mover import SpoolMover
 from .translator import drops_frames
 
 APPLICATION = "ari-recorder"
@@ -75,7 +77,12 @@ class Service:
         self.answers: dict[str, Handler] = {}
         """Who answers which kind of request (`runtime/requests.py`)."""
         self._judge = PolicyJudge(base.policy)
-        self._journal = Journal(base.spool)
+        self.disks = DiskWatch.of(
+            base, self.conditions, lambda: self._view().running, lambda: self._judge.policy, self._spool_back
+        )
+        self.mover = SpoolMover(base.spool)
+        self.answers[spool_mover.KIND] = self.mover.answer
+        self._journal = Journal(base.spool, self.disks.demand_room)
         self._leftovers = Leftovers(machine.recorder.state)
         pipeline = Pipeline(base.keys, base.chain, leg_stores(machine.pbx), self._undeletable)
         self._deliveries = Deliveries(base, self.conditions, self._delivery_changed)
@@ -121,6 +128,8 @@ class Service:
             eternal = [
                 tasks.create_task(self._completion.run(), name="completion"),
                 tasks.create_task(self._deliveries.run(), name="delivery"),
+                tasks.create_task(self.disks.run(), name="disks"),
+                tasks.create_task(self.mover.run(), name="spool-mover"),
                 tasks.create_task(self._beat(), name="presence"),
                 tasks.create_task(self.lookout.run(), name="lookout"),
                 tasks.create_task(self._hearing.run(), name="hearing"),
@@ -163,6 +172,14 @@ class Service:
         log.info("Recorder starts", action="recorder.start", version=__version__, waiting=waiting,
                  interrupted=len(found.running), policy=self._base.policy.revision)  # fmt: skip
         return found.running
+
+    def _spool_back(self, found: Backlog) -> None:
+        """A spool folder is back. Calls that still run are taken up at the next connection to their PBX."""
+        hand_over(found, self._completion.submit, self._deliveries.submit)
+        for recording in found.running:
+            link = self._links.get(recording.call.pbx)
+            if link is not None and recording.id not in link.board.sessions:
+                link.remember([recording])
 
     async def _serve(self, name: str, pbx: Pbx, waiting: list[Recording]) -> None:
         async with AriClient(pbx.url, pbx.user, pbx.read_password()) as client:

@@ -24,8 +24,20 @@ def place_for(spools: Spools, word: str) -> Place:
                 remedy='Say primary, second (with "second_spool" in the configuration), or a whole path.',
             )
         place = Place(word, Path(word))
+        _demand_apart(place.root, spools)
     spools.use(place)
     return place
+
+
+def _demand_apart(root: Path, spools: Spools) -> None:
+    """A spool folder inside another one would be taken for a recording."""
+    for other in (place.root.resolve() for place in spools.places):
+        if root.resolve().is_relative_to(other) or other.is_relative_to(root.resolve()):
+            raise PermanentError(
+                "config.value",
+                f"{root} and the spool folder {other} lie one in the other.",
+                remedy="Choose a folder beside it, best on another disk.",
+            )
 
 
 @dataclass(frozen=True, slots=True)
