@@ -17,6 +17,7 @@ from ..asterisk.ari.client import AriClient
 from ..asterisk.findings import Finding, Level, fail, ok, warn
 from ..asterisk.inspect import inspect
 from ..config.machine import Machine
+from ..config.targets import SmbTarget
 from ..config.targets import Target as TargetSettings
 from ..disk.space import space
 from ..evidence.keys import load_keys
@@ -152,6 +153,15 @@ def _targets(settings: Machine, policy: Policy) -> Iterator[Finding]:
         else:
             note = "" if wanted.name in used else "no enabled setting uses it"
             yield ok(code, f"{title} takes, gives back and deletes a file", note)
+        yield from _readable_on_the_way(wanted)
+
+
+def _readable_on_the_way(wanted: TargetSettings) -> Iterator[Finding]:
+    if isinstance(wanted, SmbTarget) and not wanted.encrypt:
+        title = f'Recordings on their way to target "{wanted.name}" can be read by anybody in between'
+        remedy = 'Take "encrypt = false" away, or reach the server through a tunnel.'
+        if wanted.tunnel is None:
+            yield warn(f"target.{wanted.name}.encryption", title, "signed, not encrypted", remedy)
 
 
 def _write_and_delete(settings: TargetSettings, vault: Vault) -> None:

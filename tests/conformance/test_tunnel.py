@@ -119,7 +119,7 @@ def test_everything_goes_through_the_jump_host(scene: Scene, sample: MakeSample)
 
 
 def test_a_jump_host_that_is_not_trusted(scene: Scene, sample: MakeSample) -> None:
-    wrong = {"known_hosts": None, "fingerprint": "SHA256:" + "A" * 43}
+    wrong: dict[str, object] = {"known_hosts": None, "fingerprint": "SHA256:" + "A" * 43}
     error = failure(scene.target(wrong), sample(b"x"))
     assert error.code.startswith("target.host-key")
     assert isinstance(error, ConfigError)
