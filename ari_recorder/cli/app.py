@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import alert, check, demo, explain, init, run, status, target, verify
+from . import alert, check, demo, explain, init, run, spool, status, target, verify
 
 EPILOG = (
     "Exit codes: 0 done · 1 something was found wrong · 2 wrong usage · 3 configuration · "
@@ -45,6 +45,7 @@ app.command("check")(check.check)
 app.command("run")(run.run)
 app.command("explain")(explain.explain)
 app.command("status")(status.status)
+app.add_typer(spool.app, name="spool")
 app.command("verify")(verify.verify)
 app.add_typer(target.app, name="target")
 app.add_typer(alert.app, name="alert")
