@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .asterisk.absent_legs import AbsentLegs
 from .asterisk.legs import LegStore, collect, discard
 from .audio.assembly import assemble
 from .audio.legs import leg_file
@@ -24,7 +25,7 @@ from .evidence.chain import Chain
 from .evidence.keys import Keys
 from .evidence.seal import seal
 from .model.errors import ConfigError
-from .model.recording import Recording, State
+from .model.recording import ADOPTED, Recording, State
 from .spool.folders import RecordingFolder
 from .targets.paths import base_name
 
@@ -53,6 +54,8 @@ class Pipeline:
 
     def _legs_of(self, recording: Recording) -> Path | LegStore:
         pbx = recording.call.pbx
+        if pbx not in self.recordings and any(note.what == ADOPTED for note in recording.notes):
+            return AbsentLegs(pbx)
         if pbx not in self.recordings:
             raise ConfigError(
                 "config.reference",

@@ -52,6 +52,8 @@ CODES: dict[str, tuple[Blame, str]] = {
     "evidence.unreadable": (Blame.EVIDENCE, "A file cannot be read and therefore proves nothing."),
     "spool.unusable": (Blame.US, "The spool folder cannot be read or written."),
     "spool.in-use": (Blame.US, "Another recorder works in this spool folder."),
+    "spool.clash": (Blame.CONFIGURATION, "A recording with the same id is in the spool already."),
+    "spool.no-recording": (Blame.CONFIGURATION, "There is no such recording, or it is not one to work with."),
     "spool.damaged": (Blame.US, "The journal of a recording cannot be read."),
     "spool.full": (Blame.US, "No space is left for the spool."),
     "disk.filling": (Blame.US, "A disk that recordings need will be full soon."),

@@ -133,6 +133,10 @@ class Note:
     until: datetime | None = None
 
 
+ADOPTED = "adopted"
+"""The note of a recording that came from another recorder's spool (`ari-recorder spool adopt`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """One announcement played to the outside party."""

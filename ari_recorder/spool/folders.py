@@ -35,6 +35,8 @@ JOURNAL = "recording.json"
 LOCK = "lock"
 NEW = ".new-"
 TRASH = ".trash-"
+ADOPTING = ".adopt-"
+ADOPTION_LOCK = ".adopting"
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
 
@@ -119,7 +121,7 @@ class RecordingFolder:
         if recording.id != self.id:
             raise ValueError(f"recording {recording.id} does not belong into {self.path}")
         with self._locks.of(self.id), _usable(self.path):
-            durable.write_atomically(self.path / JOURNAL, _journal(recording))
+            durable.write_atomically(self.path / JOURNAL, journal_bytes(recording))
 
     def update(self, change: Callable[[Recording], Recording]) -> Recording:
         """Load, change and save in one step that no other thread can come between."""
@@ -168,6 +170,9 @@ class Spool:
                 for path in self.root.iterdir():
                     if path.name.startswith((NEW, TRASH)):
                         _delete(path)
+                if any(self.root.glob(ADOPTING + "*")):
+                    with suppress(RecorderError, OSError), adopting(self.root):
+                        pass  # clears what a killed adoption left, unless one is under way
             except OSError:
                 self.close()
                 raise
@@ -201,7 +206,7 @@ class Spool:
             _delete(new)
             new.mkdir(mode=0o700)
             (new / "legs").mkdir(mode=0o700)
-            durable.write_atomically(new / JOURNAL, _journal(recording))
+            durable.write_atomically(new / JOURNAL, journal_bytes(recording))
             fault_point("create.made")
             new.rename(folder.path)
             fault_point("create.renamed")
@@ -246,7 +251,21 @@ class Spool:
         return RecordingFolder(self.root, recording_id, self._locks)
 
 
-def _journal(recording: Recording) -> bytes:
+@contextmanager
+def adopting(root: Path) -> Iterator[None]:
+    """One adoption at a time in a spool folder; what a killed one left is cleared. PermanentError
+    `spool.in-use`."""
+    handle = _locked(root / ADOPTION_LOCK)
+    try:
+        for path in root.iterdir():
+            if path.name.startswith(ADOPTING):
+                _delete(path)
+        yield
+    finally:
+        os.close(handle)
+
+
+def journal_bytes(recording: Recording) -> bytes:
     """The journal's bytes. A lone surrogate in a caller's name becomes its JSON escape."""
     return document.dump(Journal(FORMAT, recording)).encode("utf-8", "backslashreplace")
 

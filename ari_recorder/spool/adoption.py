@@ -1,0 +1,278 @@
+"""Takes recordings of another recorder, of a dead host or from a rescued disk, into this spool.
+
+A recording is copied under a name that does not count, checked there, journalled there with a note of where
+it came from, and renamed: it is in the spool whole, or not at all. Only then, when it is to be moved, the
+source goes. Blocks. May be done while a recorder works in the spool; it is told of the ids afterwards.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..asterisk.legs import collect
+from ..audio.legs import leg_file
+from ..disk import durable
+from ..disk.digest import digest_of
+from ..disk.faults import fault_point
+from ..disk.space import space
+from ..evidence import manifest
+from ..evidence.seal import TEMPORARY
+from ..model.errors import IntegrityError, PermanentError, TransientError
+from ..model.evidence import Sealed, SealedFile
+from ..model.recording import ADOPTED, Note, Recording, State
+from .folders import (
+    ADOPTING,
+    ADOPTION_LOCK,
+    JOURNAL,
+    LOCK,
+    TRASH,
+    Locks,
+    RecordingFolder,
+    Spool,
+    adopting,
+    journal_bytes,
+)
+from .stuck import due_now
+
+DEAD = frozenset({State.DECIDED, State.CAPTURING})
+"""Their calls ran when their recorder was last heard of; they are over now."""
+NOTHING_TO_DO = {
+    State.REFUSED: "its call was refused, and it is not to be kept",
+    State.DELIVERED: "every target has confirmed it already",
+    State.EXPIRED: "its time is over",
+    State.ERASED: "it was erased",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A recording that is in the spool now."""
+
+    id: str
+    state: State
+    certificate_sha256: str | None
+    """Of a sealed recording: whose seal it has."""
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """The recording folders that a person means by a folder: itself, or all in it when it is a whole spool.
+
+    PermanentError `spool.no-recording` when there is none.
+    """
+    try:
+        if (folder / JOURNAL).is_file():
+            return [folder]
+        names = sorted(e.name for e in os.scandir(folder) if e.is_dir(follow_symlinks=False))
+    except OSError as error:
+        raise _none(f"{folder} cannot be read: {error.strerror}.") from error
+    found = [folder / name for name in names if name[0] != "." and (folder / name / JOURNAL).is_file()]
+    if not found:
+        raise _none(f"{folder} is no recording's folder and holds none: there is no {JOURNAL}.")
+    return found
+
+
+class Adoption:
+    """Into `spool`, by copying, or by moving with `move`. `recordings` is the recording folder of the dead
+    PBX, where it could be rescued: legs that its recorder had no time to fetch."""
+
+    def __init__(self, spool: Spool, *, move: bool = False, recordings: Path | None = None) -> None:
+        self._spool = spool
+        self._root = spool.root
+        self._move = move
+        self._recordings = recordings
+
+    def take(self, source: Path) -> Adopted:
+        """Adopt one recording. Taken once more it is no harm.
+
+        PermanentError `spool.clash`, `spool.no-recording`, `spool.in-use`, `spool.damaged`; IntegrityError
+        `evidence.altered` or `evidence.missing`; TransientError `spool.full`, `spool.unusable`.
+        """
+        source = Path(os.path.realpath(source))
+        if source.is_relative_to(os.path.realpath(self._root)):
+            raise _none(f"{source} is in this spool already.")
+        with _left_alone_by_its_recorder(source.parent), durable.explained(f"Adopting {source}"):
+            recording = RecordingFolder(source.parent, source.name, Locks()).load()
+            here = self._spool.get(recording.id)
+            if here is None:
+                if recording.state in NOTHING_TO_DO:
+                    raise _none(f"{source} is not adopted: {NOTHING_TO_DO[recording.state]}.")
+                with adopting(self._root):
+                    recording = self._bring(source, recording)
+                fault_point("adopt.adopted")
+            else:
+                recording = _same(here.load(), source)
+            if self._move:
+                _clear(source)
+                fault_point("adopt.cleared")
+        sealed = recording.sealed
+        return Adopted(recording.id, recording.state, sealed.certificate_sha256 if sealed else None)
+
+    def _bring(self, source: Path, recording: Recording) -> Recording:
+        files = _files(source)
+        self._demand_room(files)
+        new = self._root / (ADOPTING + recording.id)
+        new.mkdir(mode=0o700)
+        (new / "legs").mkdir(mode=0o700)
+        for path in files:
+            durable.copy(path, new / path.relative_to(source))
+        recording = self._checked(recording, new)
+        recording = due_now(recording).noted(_came_from(source))
+        durable.write_atomically(new / JOURNAL, journal_bytes(recording))
+        for folder in (new / "legs", new):
+            durable.sync_folder(folder)
+        _give(new, self._root)
+        fault_point("adopt.copied")
+        durable.rename(new, self._root / recording.id)
+        fault_point("adopt.renamed")
+        durable.sync_folder(self._root)
+        return recording
+
+    def _demand_room(self, files: Iterable[Path]) -> None:
+        wanted, free = sum(path.stat().st_size for path in files), space(self._root).free
+        if wanted > free:
+            raise TransientError(
+                "spool.full",
+                f"The recording needs {wanted / 2**20:.0f} MiB, and {self._root} has {free / 2**20:.0f} MiB.",
+                remedy="Free space on the spool's disk, or let what waits be delivered first.",
+            )
+
+    def _checked(self, recording: Recording, new: Path) -> Recording:
+        """What was copied, in the state from which it goes on here."""
+        if recording.sealed is not None:
+            for file in recording.sealed.files:
+                _demand_whole(new / file.name, file)
+            return recording
+        sealed = _seal_in(new)
+        if sealed is not None:  # killed between the seal and its journal
+            return replace(recording, sealed=sealed, state=State.SEALED)
+        for path in new.glob(TEMPORARY + "*"):
+            path.unlink()  # of a seal that never came to be
+        if recording.state in DEAD:
+            recording = recording.moved(State.CAPTURED)
+        if self._recordings is not None and recording.state is State.CAPTURED:
+            with suppress(PermanentError):  # none there: what is in the folder has to do
+                recording = collect(recording, self._recordings, new / "legs", leg_file)
+        return recording
+
+
+def _same(here: Recording, source: Path) -> Recording:
+    """The recording that is in the spool already, when it is the one from that source."""
+    came = _came_from(source).detail
+    if any(note.what == ADOPTED and note.detail == came for note in here.notes):
+        return here
+    raise PermanentError(
+        "spool.clash",
+        f"The recording {here.id} is in the spool already, and {source} is another folder of that id.",
+        remedy='Compare the two ("ari-recorder spool show"); ids are never given twice, so one is a copy.',
+    )
+
+
+def _came_from(source: Path) -> Note:
+    return Note(datetime.now(UTC), ADOPTED, f"taken over from {source}")
+
+
+def _files(source: Path) -> list[Path]:
+    """Everything that belongs to a recording: plain files in its folder and in `legs`. A link or a device
+    among them is somebody's trap: PermanentError `spool.no-recording`."""
+    found = []
+    for folder in (source, source / "legs"):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            mode = path.lstat().st_mode
+            if path == source / "legs" and stat.S_ISDIR(mode):
+                continue
+            if not stat.S_ISREG(mode):
+                raise _none(f"{path} is not a plain file; the recording is not adopted.")
+            if path.name not in (JOURNAL, f".{JOURNAL}.tmp"):
+                found.append(path)
+    return found
+
+
+def _demand_whole(path: Path, file: SealedFile) -> None:
+    if not path.is_file():
+        raise IntegrityError("evidence.missing", f"The sealed file {file.name} is missing.")
+    if digest_of(path) != (file.sha256, file.bytes):
+        raise IntegrityError(
+            "evidence.altered",
+            f"The file {file.name} is not what was sealed; the recording is not adopted.",
+            remedy="Look for another copy of it, on the disk or in a target. Keep this one as it is.",
+        )
+
+
+def _seal_in(folder: Path) -> Sealed | None:
+    """The seal that lies in a folder whose journal does not know of it; None when there is none.
+
+    IntegrityError when there is one that is not whole.
+    """
+    for path in folder.glob("[!.]*.sig"):
+        name, signature = path.name.removesuffix(".sig"), hashlib.sha256(path.read_bytes()).hexdigest()
+        try:
+            content = manifest.decode((folder / f"{name}.json").read_bytes())
+            link = manifest.link_in(content, signature)
+            names = [str(audio["name"]) for audio in content["audio"]]
+            certificate = str(content["recording"]["certificate_sha256"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(
+                "evidence.missing", f"The seal {path.name} is not whole: {error}."
+            ) from error
+        names += [name + suffix for suffix in ("_info.txt", ".json", ".sha256", ".sig")]
+        files = tuple(_sealed_file(folder / each) for each in names)
+        return Sealed(name, files, link, certificate)
+    return None
+
+
+def _sealed_file(path: Path) -> SealedFile:
+    if not path.is_file():
+        raise IntegrityError("evidence.missing", f"The sealed file {path.name} is missing.")
+    sha256, size = digest_of(path)
+    return SealedFile(path.name, size, sha256)
+
+
+@contextmanager
+def _left_alone_by_its_recorder(spool: Path) -> Iterator[None]:
+    """As long as this lasts no other recorder works in the source; PermanentError `spool.in-use`."""
+    try:
+        handle = os.open(spool / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        yield  # a single folder, or one that may not be locked: then nobody works in it either
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise PermanentError(
+            "spool.in-use",
+            f"A recorder works in {spool}: its recordings are its own.",
+            remedy="Stop it first.",
+        ) from None
+    else:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _clear(source: Path) -> None:
+    trash = source.with_name(TRASH + source.name)
+    durable.publish(source, trash)
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def _give(new: Path, root: Path) -> None:
+    """What root adopts must belong to the recorder's own user."""
+    owner = root.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        for path in (root / ADOPTION_LOCK, new, *new.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _none(sentence: str) -> PermanentError:
+    return PermanentError(
+        "spool.no-recording", sentence, remedy="Name folders with a recording.json in them."
+    )
