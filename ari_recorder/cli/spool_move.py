@@ -30,8 +30,9 @@ def move(to: To = None, stop: Stop = False, config: ConfigPath = None, json: Jso
     """Move the spool to another folder while calls are recorded, to maintain its disk.
 
     New recordings begin there at once; what is finished is moved, what runs or is being delivered is waited
-    for. When it ends, the old folder is no longer used. The way back: --to primary. Ctrl-C leaves the recorder
-    moving; ask again to see how far it is.
+    for. When it ends, the old folder is no longer used. The way back: --to primary.
+
+    Ctrl-C leaves the recorder moving; ask again to see how far it is.
     """
     with errors_explained(json):
         if (to is None) == (not stop):
@@ -65,7 +66,7 @@ def _demand_running(state: Path) -> None:
         raise TransientError(
             "spool.unusable",
             "The recorder is not running, and it is the recorder that moves its spool.",
-            remedy="Start it; or, while it is stopped, move the folders yourself and change the configuration.",
+            remedy="Start it. An order that it was working on goes on then.",
         )
 
 
