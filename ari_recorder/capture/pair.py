@@ -72,6 +72,12 @@ def recording_of(command: Command) -> str | None:
     return None
 
 
+def channel_of(command: Command) -> str:
+    """The channel that an order is about, "" where it names none."""
+    value = getattr(command, "channel", "")
+    return value if isinstance(value, str) else ""
+
+
 class Pair:
     """The state machine of one segment. It gives orders; somebody else carries them out."""
 

@@ -23,7 +23,7 @@ from .commands import Command, LetGo, Refuse
 from .gate import SOON, Stay, result_variables
 from .ledger import Surroundings
 from .lines import Lines
-from .pair import recording_in, recording_of
+from .pair import channel_of, recording_in, recording_of
 from .session import Session
 
 NOTHING = Wish()
@@ -106,7 +106,7 @@ class Switchboard:
             case ev.Woke(token=name) | ev.Journalled(journal=name):
                 return self._named(recording_in(name))
             case ev.CommandFailed(command=command):
-                return self._named(recording_of(command)) or self._following({_channel_of(command)})
+                return self._named(recording_of(command)) or self._following({channel_of(command)})
             case ev.ChannelRead(channel=channel):
                 return self._named(recording_in(channel)) or self._following({channel})
             case ev.Dialled(peer=peer, caller=caller):
@@ -136,7 +136,8 @@ class Switchboard:
             case ev.Dialled(at=at, status="", peer=peer, caller=caller) if caller is not None:
                 return self._called(at, caller, peer, event.dialstring)
             case ev.Dialled(at=at, status="ANSWER", peer=peer, caller=caller) if caller is not None:
-                return self._answered_by(at, self.lines.origin(caller.id) or caller, peer)
+                origin = self.lines.origin(caller.id) or caller
+                return self._answered_by(at, origin, peer) or self._missed(event, origin, caller)
             case ev.GateEntered(at=at, channel=channel, arguments=arguments):
                 return self._at_gate(at, channel, wish_of(arguments))
         return []
@@ -147,6 +148,16 @@ class Switchboard:
         for session in self._following({channel.id}):
             session.ledger.away(snapshot, "the call began while the recorder was away")
             orders += self._ordered(session, session.found_joined(snapshot))
+        return orders
+
+    def _missed(self, event: ev.Dialled, origin: ev.Channel, caller: ev.Channel) -> list[Order]:
+        """An internal call that rang already when the recorder came back, and is answered now."""
+        known = {origin.id, caller.id, event.peer.id} & self._decided.keys()
+        if known or "Local" in (origin.technology, event.peer.technology):
+            return []
+        orders = self._called(event.at, caller, event.peer, event.dialstring)
+        for session in self._following({origin.id, event.peer.id}):
+            session.ledger.note(event.at, "away", "the call began while the recorder was away")
         return orders
 
     def was_decided(self, channel: str) -> bool:
@@ -349,10 +360,6 @@ class Switchboard:
         """How long a call may be in the gate, by what was decided of it."""
         return next((session.gate.stay() for session in self._following({channel})), Stay(SOON))
 
-    def longest_stay(self) -> Stay:
-        """The same for a call of which nothing is decided yet."""
-        return Stay(SOON + 2 * max((prompt.seconds for prompt in self.world.prompts.values()), default=0.0))
-
     def _refused_at_gate(self, at: datetime, session: Session | None, reason: str) -> list[Order]:
         return self._ordered(session, session.refuse(at, reason)) if session is not None else []
 
@@ -387,8 +394,3 @@ class Switchboard:
 
 def _ids(channel: ev.Channel | None) -> set[str]:
     return {channel.id} if channel is not None else set()
-
-
-def _channel_of(command: Command) -> str:
-    value = getattr(command, "channel", "")
-    return value if isinstance(value, str) else ""

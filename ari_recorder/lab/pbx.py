@@ -53,6 +53,8 @@ class Pbx:
     contacts: Mapping[str, str] = field(default_factory=dict)
     added: Mapping[str, str] = field(default_factory=dict)
     replaced: Mapping[str, str] = field(default_factory=dict)
+    disks: Mapping[str, str] = field(default_factory=dict)
+    """Folders in the container that are small disks of their own, with their sizes (`600k`)."""
     progress: Progress = silent
     host: str = field(default=HOST, init=False)
     sip_port: int = field(default=0, init=False)
@@ -203,6 +205,7 @@ class Pbx:
         words += ["--label", f"{OWNER}={Process.current()}", "--network", "host", "--hostname", "pbx"]
         words += ["--add-host", f"pbx:{HOST}", "--user", f"{os.getuid()}:{os.getgid()}"]
         words += ["--tmpfs", "/var/run/asterisk:rw,mode=1777"]
+        words += [f"--tmpfs={there}:rw,mode=1777,size={size}" for there, size in self.disks.items()]
         words += ["--log-opt", "max-size=10m"]
         for here, there in mounts.items():
             words += ["--volume", f"{here.resolve()}:{there}"]

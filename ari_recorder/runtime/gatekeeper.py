@@ -24,9 +24,10 @@ from ..asterisk.ari.connection import Connected, Item
 from ..asterisk.orders import Orders
 from ..capture import commands as cmd
 from ..capture import events as ev
-from ..capture.gate import Stay, result_variables
+from ..capture.gate import SOON, Stay, result_variables
 from ..capture.switchboard import Switchboard
 from ..model.errors import RecorderError
+from .judge import PolicyJudge
 
 BEAT = 3.0
 """Seconds between two signs of life; the dialplan believes one for 10."""
@@ -52,10 +53,11 @@ class _Guest:
 class Gatekeeper:
     """One PBX's. `see` and `keep` belong to the recorder's loop."""
 
-    def __init__(self, connect: Connect, application: str, board: Switchboard) -> None:
+    def __init__(self, connect: Connect, application: str, board: Switchboard, judge: PolicyJudge) -> None:
         self._connect = connect
         self._application = application
         self._board = board
+        self._judge = judge
         self._guests: dict[str, _Guest] = {}
         self._guard = threading.Lock()
         self._stop = threading.Event()
@@ -90,7 +92,7 @@ class Gatekeeper:
 
     def _enter(self, channel: str) -> None:
         with self._guard:
-            self._guests[channel] = _Guest(monotonic(), self._board.longest_stay())
+            self._guests[channel] = _Guest(monotonic(), Stay(self._longest()))
 
     def _decided(self, channel: str) -> None:
         stay = self._board.stay(channel)
@@ -98,12 +100,22 @@ class Gatekeeper:
             if channel in self._guests:
                 self._guests[channel].stay = stay
 
+    def _longest(self) -> float:
+        """Seconds that any call may be in the gate, whatever is decided of it."""
+        prompts = self._board.world.prompts
+        lengths = [0.0]
+        for setting in self._judge.policy.settings:
+            announced = setting.announcement.prompt if setting.announcement is not None else ""
+            named = (announced, setting.failure_announcement or "")
+            lengths.append(sum(prompts[name].seconds for name in named if name in prompts))
+        return SOON + max(lengths)
+
     async def _beat(self, client: AriClient) -> None:
         """For ever: say on the PBX that this loop turns, by Asterisk's own clock."""
         while True:
             try:
                 now = (await client.asterisk.ping()).at
-                patience = round(self._board.longest_stay().seconds + SPARE + 0.5)
+                patience = round(self._longest() + SPARE + 0.5)
                 await client.asterisk.set_variable(ALIVE, f"{int(now.timestamp())} {patience}")
             except RecorderError:
                 pass  # the connection tells of it

@@ -186,7 +186,7 @@ class Service:
             prompts = await asyncio.to_thread(install_for, self._base.machine, name, self._judge.policy)
             board = Switchboard(name, PbxJudge(self._judge, name), new_id, self._world(prompts))
             connect = partial(AriClient, pbx.url, pbx.user, pbx.read_password())
-            gate = self._gates[name] = Gatekeeper(connect, APPLICATION, board)
+            gate = self._gates[name] = Gatekeeper(connect, APPLICATION, board, self._judge)
             link: PbxLink
             connection = AriConnection(
                 client, APPLICATION, pbx.technologies, wanted=lambda: link.live_names()
