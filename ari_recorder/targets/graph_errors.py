@@ -176,7 +176,9 @@ def refused_login(found: dict[str, Any], target: str) -> RecorderError:
     code = match[0] if (match := re.search(r"AADSTS\d+", text)) else ""
     if found.get("error") in ("temporarily_unavailable", "server_error") or code == "AADSTS90033":
         return TransientError(
-            "target.unreachable", f'The login service of target "{target}" is not available now.'
+            "target.unreachable",
+            f'The login service of target "{target}" is not available now.',
+            remedy="It goes on by itself; see https://status.cloud.microsoft.",
         )
     why, remedy = ENTRA.get(code, (plain(text.split(" Trace ID")[0]), "Check the target's login settings."))
     remedy = remedy.replace("Log in again", f"Log in again: ari-recorder target login {target}")

@@ -34,6 +34,8 @@ IDLE_DAYS = 90
 REFRESH = timedelta(days=1)
 """A user's login that was not used for so long is used: so it neither ends, nor is found dead too late."""
 
+LATER = "It goes on by itself; see https://status.cloud.microsoft."
+
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
 KEY = re.compile(rb"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.+?-----END \1PRIVATE KEY-----", re.S)
 
@@ -242,10 +244,15 @@ class Login:
             return question()
         except (requests.RequestException, OSError) as error:
             raise broken(error, where) from error
+        except msal.exceptions.MsalServiceError as error:
+            raise TransientError(
+                "target.unreachable", f"{where} is not available now.", remedy=LATER
+            ) from error
         except ValueError as error:
             # msal tells of the failed discovery in words of its own; what was answered stands below.
             if not re.search("HTTP status: 40[04]", str(error.__context__)):
-                raise TransientError("target.unreachable", f"{where} gave no sensible answer.") from error
+                text = f"{where} gave no sensible answer."
+                raise TransientError("target.unreachable", text, remedy=LATER) from error
             raise self._wrong(
                 f"cannot log in: its login service does not know the tenant {self._settings.tenant}",
                 "Check tenant, cloud and authority.",

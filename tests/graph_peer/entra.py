@@ -151,7 +151,8 @@ class Entra:
             raise EntraError(700027) from error
         if certificate is None or header.get("alg") != "PS256":
             raise EntraError(700027)
-        if header.get("x5t#S256") != _text(certificate.fingerprint(hashes.SHA256())):
+        # msal pads what RFC 7515 does not pad, and the service takes both.
+        if str(header.get("x5t#S256")).rstrip("=") != _text(certificate.fingerprint(hashes.SHA256())):
             raise EntraError(700027)
         key = certificate.public_key()
         assert isinstance(key, rsa.RSAPublicKey)

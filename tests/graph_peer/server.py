@@ -142,6 +142,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in one piece: two would wait for each other (Nagle)
     server: _Server
 
     def _handle(self) -> None:
