@@ -19,7 +19,6 @@ from ..asterisk.inspect import inspect
 from ..config.machine import Machine
 from ..config.targets import SmbTarget
 from ..config.targets import Target as TargetSettings
-from ..disk.space import space
 from ..evidence.keys import load_keys
 from ..model.document import plain
 from ..model.errors import RecorderError
@@ -31,11 +30,10 @@ from ..runtime.prompts import FOLDER, install_for
 from ..runtime.service import APPLICATION
 from ..targets.register import make_target
 from ..targets.vault import Vault
+from . import disks
 from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
 
 MARKS = {Level.OK: "[green]✓[/]", Level.WARN: "[yellow]![/]", Level.FAIL: "[bold red]✗[/]"}
-LOW_SPACE = 5 * 2**30
-"""Bytes: about 85 hours of calls in G.711 stereo, twice (leg and assembled file)."""
 
 
 def check(config: ConfigPath = None, json: Json = False) -> None:
@@ -75,7 +73,7 @@ def _recorder(settings: Machine) -> Iterator[Finding]:
     else:
         yield warn("recorder.running", "The recorder is not running", "", "Start it: ari-recorder run")
     yield from _user(settings)
-    yield from _disk(settings.recorder.spool)
+    yield from disks.findings(settings)
     yield _key(settings)
 
 
@@ -91,22 +89,6 @@ def _user(settings: Machine) -> Iterator[Finding]:
     detail = f"{state} belongs to {name}"
     remedy = f"Ask again as that user: runuser -u {name} -- ari-recorder check"
     yield warn("check.user", "This check runs as root, the recorder does not", detail, remedy)
-
-
-def _disk(spool: Path) -> Iterator[Finding]:
-    try:
-        facts = space(spool)
-    except RecorderError as error:
-        yield fail("spool.usable", "The spool cannot be used", error.sentence, error.remedy)
-        return
-    free = f"{facts.free / 2**30:.1f} GiB free for {spool}"
-    if facts.read_only:
-        yield fail("spool.usable", "The spool's disk is mounted read-only", free, "Mount it for writing.")
-    elif facts.free < LOW_SPACE:
-        remedy = "Free space, or move the spool: calls in G.711 need 1 MB a minute, twice while assembled."
-        yield warn("spool.space", "Little space is left for the spool", free, remedy)
-    else:
-        yield ok("spool.space", "The spool has room", free)
 
 
 def _key(settings: Machine) -> Finding:

@@ -15,8 +15,9 @@ from ..model.document import plain
 from ..model.recording import Recording, State
 from ..runtime import presence
 from ..runtime.conditions import Condition, Severity
+from ..runtime.foundations import spools
 from ..runtime.presence import Presence
-from ..spool.folders import Spool
+from . import disks
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
 
 RUNNING = (State.DECIDED, State.CAPTURING)
@@ -35,12 +36,13 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
     """
     with errors_explained(json):
         settings = machine(config)
-        spool = Spool(settings.recorder.spool)
-        recordings = [r for _, r in spool.journals()] if settings.recorder.spool.is_dir() else []
+        spool = spools(settings)
+        recordings = [r for _, r in spool.journals()]
         alive = presence.read(settings.recorder.state)
         now = datetime.now(UTC)
         running = alive is not None and alive.alive(now)
         free = space(settings.recorder.spool).free
+        lines, begin_in = disks.watched(settings)
     stuck = [r for r in recordings if _stuck(r)]
     connected = alive is not None and all(pbx.connected for pbx in alive.pbxs)
     wrong = alive.conditions if alive is not None and running else ()
@@ -50,9 +52,11 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
         damaged = {name: str(error) for name, error in spool.damaged.items()}
         conditions = [plain(one) for one in wrong]
         document = _document(alive, running, recordings, free)
-        emit(document | {"well": well, "damaged": damaged, "conditions": conditions})
+        found = {"disks": [plain(line) for line in lines], "begin_in": begin_in}
+        emit(document | found | {"well": well, "damaged": damaged, "conditions": conditions})
     else:
-        _print(alive, running, recordings, free, now)
+        _print(alive, running, recordings, now)
+        disks.show(lines, begin_in, settings.disk)
         _print_conditions(wrong, alive.more_conditions if alive is not None else 0, now)
         for name, error in spool.damaged.items():
             out.print(f"[red]✗[/] {shown(name)}: {shown(error)}")
@@ -88,9 +92,7 @@ def _document(
     }  # fmt: skip
 
 
-def _print(
-    alive: Presence | None, running: bool, recordings: list[Recording], free: int, now: datetime
-) -> None:
+def _print(alive: Presence | None, running: bool, recordings: list[Recording], now: datetime) -> None:
     if alive is None:
         out.print("[yellow]○[/] No recorder has run here yet.  → ari-recorder run")
     elif running:
@@ -108,7 +110,7 @@ def _print(
     _print_recordings(recordings, now)
     counts = Counter(r.state.value for r in recordings if r.state not in RUNNING)
     waiting = ", ".join(f"{n} {state}" for state, n in counts.items()) or "nothing waits"
-    out.print(f"Spool: {waiting}; {free / 2**30:.1f} GiB free")
+    out.print(f"Spool: {waiting}")
 
 
 def _print_conditions(wrong: tuple[Condition, ...], more: int, now: datetime) -> None:

@@ -25,6 +25,10 @@ class Space:
     def used_percent(self) -> float:
         return 100.0 * (1 - self.free / self.total) if self.total else 100.0
 
+    def floor(self, wanted: int) -> int:
+        """How many bytes are kept free where `wanted` are to be: at most a tenth of a small disk."""
+        return min(wanted, self.total // 10)
+
 
 def space(path: Path) -> Space:
     """The facts for the file system that holds `path`, or its nearest existing parent.

@@ -157,12 +157,13 @@ class DiskWatch:
         folder = self._pbxs.get(recording.call.pbx)
         if folder is None or recording.state is not State.DECIDED or not folder.is_dir():
             return
-        free = space(folder).free
-        if free < self._settings.stop_bytes:
+        facts = space(folder)
+        floor = facts.floor(self._settings.stop_bytes)
+        if facts.free < floor:
             raise TransientError(
                 "capture.disk-full",
-                f"{size(free)} are free in Asterisk's recording folder {folder}, and "
-                f"{size(self._settings.stop_bytes)} have to be.",
+                f"{size(facts.free)} are free in Asterisk's recording folder {folder}, and {size(floor)} "
+                "have to be.",
                 remedy="Free space on that disk; the recorder clears its own raw files once it can seal.",
             )
 
@@ -220,7 +221,7 @@ class DiskWatch:
             return _Seen(disk, replace(line, error=error.sentence), error)
         rate = self._rates.get(disk.key, Rate()).seen(self._clock(), facts.free)
         self._rates[disk.key] = rate
-        floor = 0 if disk.key.startswith(TARGET) else self._settings.stop_bytes
+        floor = 0 if disk.key.startswith(TARGET) else facts.floor(self._settings.stop_bytes)
         found = forecast(rate, free=facts.free, total=facts.total, floor=floor, known=known)
         line = replace(
             line,

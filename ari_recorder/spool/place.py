@@ -95,9 +95,13 @@ class Place:
     def space(self) -> Space:
         return space(self.root)
 
-    def demand_room(self, wanted: int) -> None:
-        """TransientError `spool.full` when fewer bytes are free, or hardly any file can be made."""
+    def demand_room(self, floor: int, wanted: int = 0) -> None:
+        """TransientError `spool.full` when fewer bytes are free, or no file can be made.
+
+        `floor` bytes are to be kept free (of a small disk, a tenth), and `wanted` are needed.
+        """
         facts = self.space()
+        wanted += facts.floor(floor)
         if facts.free < wanted or facts.files_free == 0:
             raise TransientError(
                 "spool.full",

@@ -277,7 +277,7 @@ class Spools(Spool):
 
     def _keep_reserve(self, place: Place) -> None:
         """Made again only where there is plenty, so that it does not come and go with every journal."""
-        if not place.reserve.held and place.space().free > self._stop_at_free:
+        if not place.reserve.held and (facts := place.space()).free > facts.floor(self._stop_at_free):
             place.reserve.hold()
 
     def _fail(self, place: Place, error: RecorderError) -> None:

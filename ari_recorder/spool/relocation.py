@@ -39,7 +39,7 @@ def carry(recording_id: str, source: Place, destination: Place, ledger: Ledger, 
     """
     here = source.root / recording_id
     coming = destination.root / (COMING + recording_id)
-    destination.demand_room(_size(here) + floor)
+    destination.demand_room(floor, _size(here))
     try:
         with durable.explained(f"Moving the recording {recording_id} to {destination.root}"):
             shutil.rmtree(coming, ignore_errors=True)
