@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, exposition
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    exposition,
+)
 
 from .. import __version__
 from ..model.delivery import Delivery, DeliveryState
@@ -108,6 +115,7 @@ class Metrics:
     """Counted as it happens, set before each scrape. Counting is safe in any thread."""
 
     def __init__(self, started: datetime, expires: datetime) -> None:
+        disable_created_metrics()  # one more series for each counter, which nobody asks for
         self.registry = CollectorRegistry()
         self._values: dict[str, set[str]] = {}
         self._attempts: OrderedDict[str, dict[str, tuple[int, DeliveryState]]] = OrderedDict()
