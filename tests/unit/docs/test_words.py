@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 
+from ari_recorder.capture.failure import Failure
 from ari_recorder.capture.gate import result_variables
 from ari_recorder.capture.switchboard import wish_of
 from ari_recorder.model.call import Direction
 from ari_recorder.model.errors import CODES
 from ari_recorder.model.recording import Recording, State
 from ari_recorder.rules.decide import REASONS
+from ari_recorder.runtime.failure_desk import REMEDIES
 
 from .pages import ROOT, page, pages
 
@@ -18,6 +20,7 @@ FILES = page("docs/reference/files.md")
 VARIABLES = page("docs/reference/channel-variables.md")
 CONF = (ROOT / "asterisk_conf" / "ari-recorder_extensions.conf").read_text(encoding="utf-8")
 CAPTURE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "ari_recorder/capture").glob("*.py"))
+RUNTIME = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "ari_recorder/runtime").glob("*.py"))
 
 FILE_NAMES = ("ari.conf", "config.toml", "seal.passphrase")
 """Look like codes."""
@@ -39,7 +42,7 @@ def test_keys_of_the_journal() -> None:
 
 
 def test_words_in_notes() -> None:
-    written = re.findall(r"(?:ledger\.note|\bNote)\(\s*[\w.]+,\s*\"([\w-]+)\"", CAPTURE)
+    written = re.findall(r"(?:ledger\.note|self\.note|\bNote)\(\s*[\w.]+,\s*\"([\w-]+)\"", CAPTURE)
     assert set(rows(FILES.text, "Words in notes")) == {*written, "hold", "unhold"}
     assert len(set(written)) > 6
 
@@ -55,15 +58,31 @@ def test_wishes_are_those_that_the_gate_understands() -> None:
 def test_results_and_variables_of_the_gate() -> None:
     words = rows(VARIABLES.text, "Results")
     variables = [word for word in words if word.startswith("ARI_RECORDER_")]
-    assert set(variables) == {"ARI_RECORDER_RESULT", "ARI_RECORDER_ID", "ARI_RECORDER_SETTING"}
+    told = {"ARI_RECORDER_RESULT", "ARI_RECORDER_FAILURE", "ARI_RECORDER_ID", "ARI_RECORDER_SETTING"}
+    assert set(variables) == told
     assert variables[0] in result_variables("recording", None)
     results = set(words) - set(variables)
-    documented = re.search(r"`result`: (.*?)\n    \"\"\"", CAPTURE, re.S)
+    documented = re.search(r"`result`: (.*?)\n    `failure`", CAPTURE, re.S)
     assert documented is not None
     assert results == set(re.findall(r"`(\w+)`", documented[1]))
     readme = (ROOT / "asterisk_conf" / "README.md").read_text(encoding="utf-8")
     for word in results:
         assert f"`{word}`" in readme, "what lies on the PBX says something else"
+
+
+def test_failures_are_those_that_recorder_and_gate_tell() -> None:
+    told = {failure.value for failure in Failure}
+    told |= set(re.findall(r'result_variables\("failed", None, "([\w-]+)"\)', RUNTIME))
+    told |= set(re.findall(r"Set\(ARI_RECORDER_FAILURE=([\w-]+)\)", CONF))
+    assert set(rows(VARIABLES.text, "Failures")) == told
+    assert set(REMEDIES) == {failure.value for failure in Failure}
+
+
+def test_variables_that_the_gate_obeys() -> None:
+    obeyed = {name for name in re.findall(r"\$\{(ARI_RECORDER_\w+)", CONF) if name != "ARI_RECORDER_ALIVE"}
+    results = {"ARI_RECORDER_RESULT"}
+    assert set(rows(VARIABLES.text, "Settings")) >= obeyed - results
+    assert "ARI_RECORDER_ON_FAILURE" in obeyed
 
 
 def test_gates_that_pages_name_exist() -> None:
