@@ -145,9 +145,11 @@ def _bare(kind: Any) -> Any:
 
 def _value(kind: Any) -> str:
     """What is written behind an option; empty for a switch."""
+    if get_origin(kind) is list:
+        return _value(get_args(kind)[0])
     if isinstance(kind, type) and issubclass(kind, Enum):
         return "|".join(member.value for member in kind)
-    return {bool: "", Path: "PATH", str: "TEXT", datetime: "YYYY-MM-DDTHH:MM:SS"}[kind]
+    return {bool: "", int: "N", Path: "PATH", str: "TEXT", datetime: "YYYY-MM-DDTHH:MM:SS"}[kind]
 
 
 # -- errors.md -------------------------------------------------------------------------------------------

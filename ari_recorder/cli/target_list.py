@@ -7,7 +7,9 @@ from typing import Any
 from rich.table import Table
 
 from ..config.targets import Target
+from ..model.errors import RecorderError
 from ..rules.policy import Policy, load_policy
+from ..targets import trust
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
 
 
@@ -30,7 +32,7 @@ def list_targets(config: ConfigPath = None, json: Json = False) -> None:
 
 def _row(target: Target, policy: Policy) -> dict[str, Any]:
     users = [setting for setting in policy.settings if target.name in setting.targets]
-    missing = list(target.missing())
+    missing = [*target.missing(), *_trust_missing(target)]
     usable = target.enabled and not missing
     return {
         "name": target.name,
@@ -41,6 +43,18 @@ def _row(target: Target, policy: Policy) -> dict[str, Any]:
         "used_by": [setting.name for setting in users],
         "waited_for": not usable and any(setting.enabled for setting in users),
     }
+
+
+def _trust_missing(target: Target) -> tuple[str, ...]:
+    """A host key that still has to be fetched, where nothing else is missing."""
+    server = trust.ssh_server(target)
+    if server is None or target.missing():
+        return ()
+    try:
+        known = bool(trust.known(server).kinds())
+    except RecorderError:
+        known = False
+    return () if known else (f"trusted host key, see ari-recorder target trust {target.name}",)
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

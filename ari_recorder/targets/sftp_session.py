@@ -133,7 +133,8 @@ class Ahead:
             try:
                 _demand_ok(message)
             except OSError as error:
-                if unsupported is None or error.errno != errno.EOPNOTSUPP:
+                # An administrator may also have forbidden the request (sftp-server's -P).
+                if unsupported is None or error.errno not in (errno.EOPNOTSUPP, errno.EACCES):
                     raise
                 unsupported()
         return kind, message

@@ -23,6 +23,8 @@ from .steps import Step, at
 KEEPALIVE = 30
 """Seconds after which an idle connection shows signs of life, for firewalls on the way."""
 
+SILENT = "it was silent for too long"
+
 CIPHERS = (
     "aes128-gcm@openssh.com",
     "aes256-gcm@openssh.com",
@@ -168,6 +170,7 @@ class Login:
         options.ciphers = CIPHERS
         connection = Connection(transport, Watchdog(transport, settings.timeout))
         at(Step.IDENTIFY)
+        begun = time.monotonic()
         try:
             with connection.watchdog.armed():
                 transport.start_client(timeout=settings.timeout)
@@ -182,8 +185,10 @@ class Login:
                 remedy="Update the server.",
             ) from error
         except (paramiko.SSHException, OSError, EOFError) as error:
+            # Of a greeting that never came paramiko says no more than that it could not be read.
+            silent = time.monotonic() - begun >= settings.timeout
             connection.close()
-            raise self._unreachable(_why(error)) from error
+            raise self._unreachable(SILENT if silent else _why(error)) from error
 
     def _log_in(self, connection: Connection) -> None:
         settings, transport = self._settings, connection.transport
@@ -276,7 +281,7 @@ def cut(transport: paramiko.Transport) -> None:
 
 def _why(error: BaseException) -> str:
     if isinstance(error, TimeoutError) or "timeout" in str(error).lower():
-        return "it was silent for too long"
+        return SILENT
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).rstrip(".") or "it closed the connection"

@@ -27,7 +27,10 @@ class Step(StrEnum):
     """The part file is read back and compared."""
     RENAME = "rename"
     """The file gets its final name."""
+    FETCH = "fetch"
+    """The file is read under its final name; no step of `put`."""
     DELETE = "delete"
+    """It is deleted; no step of `put`."""
 
 
 Watcher: TypeAlias = Callable[[Step], None]

@@ -35,7 +35,7 @@ class Rig(ABC):
     kind: ClassVar[str]
     networked: ClassVar[bool] = True
     """It has a server: may be frozen, killed, reached through a relay, and refuses wrong logins."""
-    steps: ClassVar[tuple[Step, ...]] = tuple(step for step in Step if step is not Step.DELETE)
+    steps: ClassVar[tuple[Step, ...]] = tuple(s for s in Step if s not in (Step.FETCH, Step.DELETE))
     """Those that a first `put` goes through."""
     last_look: ClassVar[Step] = Step.READ_BACK
     """When what was written can still be spoilt, or its place taken away, and the target has to notice."""

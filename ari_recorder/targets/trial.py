@@ -1,0 +1,262 @@
+"""Trying a target: write, read back, compare, rename, delete; each step timed, each fault in plain words.
+
+Used by the command line, and by whoever else wants to offer a test button: `run` does the work in a thread of
+its own and tells of each step as it begins and ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from ..config import targets as config
+from ..disk.digest import digest
+from ..model.errors import IntegrityError, PermanentError, RecorderError, TransientError
+from .base import Target, part_name
+from .incomplete import usable, why_unusable
+from .register import make_target
+from .steps import Step, watched
+from .symptoms import CLOCK_OFF, symptom_of
+
+SIZE = 1 << 20
+"""Bytes of the test file."""
+
+PATIENCE = 60.0
+"""Seconds without any step after which a target counts as frozen, however patient its settings are."""
+
+CLOCK_MAY_DIFFER = 120.0
+"""Seconds between the target's clock and ours that are not worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A step that was done."""
+
+    step: Step
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A fault or a warning, for a person."""
+
+    symptom: str
+    """A name of `symptoms.SYMPTOMS`, or `other`."""
+    says: str
+    sentence: str
+    remedy: str
+    code: str
+    step: Step | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a trial. The target works when there is no fault; warnings do not hinder it."""
+
+    target: str
+    steps: tuple[Taken, ...] = ()
+    fault: Trouble | None = None
+    warnings: tuple[Trouble, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        return self.fault is None
+
+
+class Watcher:
+    """Told of a trial's progress, in the thread that called `run`; does nothing by itself."""
+
+    def begins(self, step: Step) -> None:
+        """A step is under way now."""
+
+    def ends(self, taken: Taken) -> None:
+        """A step was done."""
+
+
+@dataclass(slots=True)
+class _Timeline:
+    """The steps so far. They only go forward: a second connection for the same file is no news."""
+
+    tell: Callable[[Step | Taken], None]
+    clock: Callable[[], float] = time.monotonic
+    now: Step | None = None
+    since: float = 0.0
+    taken: list[Taken] = field(default_factory=list)
+
+    def at(self, step: Step) -> None:
+        if self.now is not None:
+            if _ORDER[step] <= _ORDER[self.now]:
+                return
+            self.done()
+        self.now, self.since = step, self.clock()
+        self.tell(step)
+
+    def done(self) -> None:
+        if self.now is not None:
+            self.taken.append(Taken(self.now, self.clock() - self.since))
+            self.tell(self.taken[-1])
+
+
+_ORDER = {step: place for place, step in enumerate(Step)}
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def run(
+    settings: config.Target,
+    watcher: Watcher | None = None,
+    *,
+    prepare: bool = False,
+    clock: Callable[[], datetime] = utc_now,
+    patience: float = PATIENCE,
+) -> Report:
+    """Try a target. Raises nothing: what is wrong stands in the report.
+
+    `prepare` first makes, and where wanted marks, its root. A target that holds its thread for ever, as a
+    frozen mount does, is left alone after `patience` seconds; the thread ends when the mount lets it.
+    """
+    if not usable(settings):
+        return Report(settings.name, fault=_trouble(settings.name, why_unusable(settings), None))
+    news: queue.SimpleQueue[Step | Taken | Report] = queue.SimpleQueue()
+    timeline = _Timeline(news.put)
+
+    def work() -> None:
+        news.put(_try(settings, timeline, prepare=prepare, clock=clock))
+
+    threading.Thread(target=work, name=f"trial-{settings.name}", daemon=True).start()
+    watcher = watcher or Watcher()
+    while True:
+        try:
+            told = news.get(timeout=patience)
+        except queue.Empty:
+            return Report(
+                settings.name, tuple(timeline.taken), _trouble(settings.name, _frozen(settings), timeline.now)
+            )
+        match told:
+            case Report():
+                return told
+            case Taken():
+                watcher.ends(told)
+            case _:
+                watcher.begins(told)
+
+
+def _try(
+    settings: config.Target, timeline: _Timeline, *, prepare: bool, clock: Callable[[], datetime]
+) -> Report:
+    warnings: list[Trouble] = []
+    try:
+        target = make_target(settings)
+    except Exception as error:
+        return Report(settings.name, fault=_trouble(settings.name, _explained(error), None))
+    fault: Trouble | None = None
+    try:
+        with watched(timeline.at), TemporaryDirectory(prefix="ari-recorder-") as folder:
+            timeline.at(Step.CONNECT)
+            if prepare:
+                target.prepare()
+            _steps(target, Path(folder) / "test", timeline, warnings, clock)
+            timeline.done()
+    except Exception as error:
+        fault = _trouble(settings.name, _explained(error), timeline.now)
+    finally:
+        with suppress(Exception):
+            target.close()
+    return Report(settings.name, tuple(timeline.taken), fault, tuple(warnings))
+
+
+def _steps(
+    target: Target, source: Path, at: _Timeline, warnings: list[Trouble], clock: Callable[[], datetime]
+) -> None:
+    content = secrets.token_bytes(SIZE)
+    source.write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = PurePosixPath(f"ari-recorder-test-{secrets.token_hex(8)}.tmp")
+    target.stat(path)
+    at.at(Step.WRITE)
+    try:
+        target.put(source, path, sha256=sha256, size=SIZE)
+        at.at(Step.FETCH)
+        _compare(target, path, sha256)
+        _look_at_clock(target, path, warnings, clock())
+        at.at(Step.DELETE)
+        _delete(target, path)
+    except PermanentError:
+        _clear(target, path, sha256)
+        raise
+
+
+def _compare(target: Target, path: PurePosixPath, sha256: str) -> None:
+    with target.open(path) as stream:
+        if digest(stream) != (sha256, SIZE):
+            raise IntegrityError(
+                "target.mismatch", f'What target "{target.name}" gave back for {path} is not what was sent.'
+            )
+
+
+def _delete(target: Target, path: PurePosixPath) -> None:
+    if not target.delete(path) or target.stat(path) is not None:
+        raise PermanentError(
+            "target.denied", f'{path} still stands in target "{target.name}" after it was deleted.'
+        )
+
+
+def _look_at_clock(target: Target, path: PurePosixPath, warnings: list[Trouble], now: datetime) -> None:
+    found = target.stat(path)
+    if found is None or found.modified_at is None:
+        return
+    seconds = (found.modified_at - now).total_seconds()
+    if abs(seconds) > CLOCK_MAY_DIFFER:
+        how = "ahead of" if seconds > 0 else "behind"
+        sentence = f'The clock of target "{target.name}" is {_span(abs(seconds))} {how} this machine\'s.'
+        warnings.append(Trouble(CLOCK_OFF.name, CLOCK_OFF.says, sentence, CLOCK_OFF.remedy, "", Step.FETCH))
+
+
+def _clear(target: Target, path: PurePosixPath, sha256: str) -> None:
+    """Leave nothing behind, where that can be."""
+    for name in (part_name(path.name, sha256), path.name):
+        with suppress(RecorderError):
+            target.delete(PurePosixPath(name))
+
+
+def _trouble(name: str, error: RecorderError, step: Step | None) -> Trouble:
+    symptom = symptom_of(error, step)
+    remedy = symptom.remedy.replace("`", "").replace("NAME", name)
+    if symptom.named and error.remedy:
+        remedy = error.remedy
+    return Trouble(symptom.name, symptom.says, error.sentence, remedy, error.code, step)
+
+
+def _explained(error: Exception) -> RecorderError:
+    if isinstance(error, RecorderError):
+        return error
+    return TransientError(
+        "target.fault",
+        f"The trial failed unexpectedly ({type(error).__name__}: {error}).",
+        remedy="Please report it.",
+    )
+
+
+def _frozen(settings: config.Target) -> TransientError:
+    return TransientError(
+        "target.unreachable",
+        f'Target "{settings.name}" ({settings.place}) fell silent in the middle of work.',
+    )
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

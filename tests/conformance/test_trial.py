@@ -1,0 +1,315 @@
+"""`target test` where something is wrong: every fault on the real thing, and what a person is told of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ari_recorder.config import targets as config
+from ari_recorder.disk import faults
+from ari_recorder.lab.ports import HOST
+from ari_recorder.lab.sftpd import SftpServer
+from ari_recorder.targets import trial
+from ari_recorder.targets.base import Target
+from ari_recorder.targets.steps import Step
+from ari_recorder.targets.trial import Report, Taken, Watcher
+
+from .conftest import RIGS
+from .mounts import mount, unmount
+from .private_sshd import PrivateSshd
+from .rig import Rig
+from .rig_sftp import password_settings, sftp_settings
+
+
+class Log(Watcher):
+    def __init__(self) -> None:
+        self.begun: list[Step] = []
+        self.ended: list[Step] = []
+
+    def begins(self, step: Step) -> None:
+        self.begun.append(step)
+
+    def ends(self, taken: Taken) -> None:
+        assert taken.seconds >= 0
+        self.ended.append(taken.step)
+
+
+def fault(report: Report, symptom: str, code: str | None = None) -> str:
+    """What the report says and recommends; the symptom must be the wanted one."""
+    assert report.fault is not None, report
+    assert report.fault.symptom == symptom, report.fault
+    assert code is None or report.fault.code == f"target.{code}"
+    assert report.fault.says
+    assert report.fault.remedy
+    assert "`" not in report.fault.remedy
+    return f"{report.fault.sentence} {report.fault.remedy}"
+
+
+# Every kind -----------------------------------------------------------------------------------------------
+
+
+def test_a_target_that_works(rig: Rig) -> None:
+    log = Log()
+    report = trial.run(rig.settings(), log)
+    assert report.works, report.fault
+    assert report.warnings == ()
+    steps = {taken.step for taken in report.steps}
+    assert steps == {Step.CONNECT, *rig.steps, Step.FETCH, Step.DELETE}
+    assert log.begun == log.ended == [taken.step for taken in report.steps]
+    assert list(log.begun) == sorted(log.begun, key=list(Step).index)
+    assert rig.names() == []
+
+
+def test_a_clock_that_is_wrong_is_a_warning(rig: Rig) -> None:
+    for days, word in ((3, "behind"), (-3, "ahead of")):
+        ours = datetime.now(UTC) + timedelta(days=days)
+        report = trial.run(rig.settings(), clock=partial(max, ours, ours))
+        assert report.works
+        (warning,) = report.warnings
+        assert warning.symptom == "clock-off"
+        assert f"3 days {word}" in warning.sentence
+
+
+def test_a_root_that_is_gone_and_made_when_asked_to(rig: Rig) -> None:
+    rig.remove_root()
+    fault(trial.run(rig.settings()), "folder-missing", "missing")
+    assert not rig.root_exists
+    assert trial.run(rig.settings(), prepare=True).works
+    assert rig.root_exists
+
+
+@pytest.mark.parametrize("rig", [k for k, r in RIGS.items() if r.networked], indirect=True)
+def test_servers_that_refuse_freeze_or_are_gone(rig: Rig) -> None:
+    settings = rig.settings(timeout=1.5)
+    rig.freeze()
+    report = trial.run(settings)
+    rig.thaw()
+    assert report.fault is not None
+    assert report.fault.symptom in {"frozen", "no-answer"}
+    rig.kill()
+    fault(trial.run(settings), "refused", "unreachable")
+    rig.start()
+    assert trial.run(settings).works
+    assert [name for name in rig.names() if not name.endswith((".tmp", ".part"))] == []
+
+
+# One by one, on OpenSSH -----------------------------------------------------------------------------------
+
+
+def made_for(server: SftpServer, folder: Path, **changes: object) -> config.SftpTarget:
+    (server.folder / "root").mkdir(exist_ok=True)
+    return sftp_settings(server, folder / "known_hosts", **changes)
+
+
+def test_a_name_that_cannot_be_resolved(sftp_server: SftpServer, tmp_path: Path) -> None:
+    report = trial.run(made_for(sftp_server, tmp_path, host="no-such-host.invalid"))
+    assert "getent hosts" in fault(report, "name-unknown", "unreachable")
+
+
+@pytest.mark.parametrize(
+    ("number", "symptom"),
+    [(errno.EHOSTUNREACH, "no-route"), (errno.ENETUNREACH, "no-route"), (errno.ETIMEDOUT, "no-answer")],
+)
+def test_no_way_there(
+    sftp_server: SftpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, symptom: str
+) -> None:
+    """What the system says when packets come back or are dropped; routes are not this test's to change."""
+
+    def nowhere(*_words: object, **_more: object) -> socket.socket:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket, "create_connection", nowhere)
+    fault(trial.run(made_for(sftp_server, tmp_path)), symptom, "unreachable")
+
+
+def test_another_service(sftp_server: SftpServer, tmp_path: Path) -> None:
+    with socket.create_server((HOST, 0)) as listener:
+        settings = made_for(sftp_server, tmp_path, port=listener.getsockname()[1], timeout=2.0)
+        with answering(listener, b"HTTP/1.1 400 Bad Request\r\n\r\n"):
+            fault(trial.run(settings), "wrong-service", "unreachable")
+
+
+@contextmanager
+def answering(listener: socket.socket, greeting: bytes) -> Iterator[None]:
+
+    def serve() -> None:
+        try:
+            while True:
+                with listener.accept()[0] as client:
+                    client.sendall(greeting)
+                    client.recv(1000)
+        except OSError:
+            return
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield
+    listener.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+
+
+def test_host_keys(sftp_server: SftpServer, tmp_path: Path) -> None:
+    settings = made_for(sftp_server, tmp_path)
+    known = tmp_path / "known_hosts"
+    known.write_text("")
+    assert "target trust" in fault(trial.run(settings), "host-key-unknown", "host-key")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    known.write_text(f"[{HOST}]:{sftp_server.port} {(tmp_path / 'other.pub').read_text()}")
+    assert "--replace" in fault(trial.run(settings), "host-key-changed", "host-key-changed")
+
+
+def test_logins(sftp_server: SftpServer, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(key)], check=True)
+
+    def tried(**changes: object) -> Report:
+        return trial.run(made_for(sftp_server, tmp_path, **changes))
+
+    fault(tried(key_file=key), "passphrase", "key")
+    fault(tried(key_file=key, passphrase="wrong"), "passphrase", "key")
+    assert "authorized_keys" in fault(tried(key_file=key, passphrase="secret"), "key-refused", "login")
+    fault(tried(key_file=tmp_path / "none"), "key-unreadable", "key")
+    fault(tried(key_file=None, password="x"), "login-refused", "login")
+    report = tried(key_file=None, password_file=tmp_path / "none")
+    fault(report, "secret-unreadable")
+    assert report.fault is not None
+    assert report.fault.step is Step.LOGIN
+
+
+@pytest.mark.parametrize(
+    ("options", "symptom", "step"),
+    [
+        ("-P write", "not-writable", Step.WRITE),
+        ("-R", "not-writable", Step.WRITE),
+        ("-P rename,posix-rename", "cannot-rename", Step.RENAME),
+        ("-P remove", "cannot-delete", Step.DELETE),
+        ("-P read", "cannot-read", Step.READ_BACK),
+    ],
+)
+def test_rights_that_lack(
+    sftp_server: SftpServer, tmp_path: Path, options: str, symptom: str, step: Step
+) -> None:
+    settings = made_for(sftp_server, tmp_path)
+    restrict(sftp_server, options)
+    report = trial.run(settings)
+    fault(report, symptom, "denied")
+    assert report.fault is not None
+    assert report.fault.step is step
+
+
+def restrict(server: SftpServer, options: str) -> None:
+    """Start the server again with options of sftp-server(8)."""
+    server.stop()
+    path = server.home / "sshd_config"
+    text = path.read_text()
+    path.write_text(text.replace("ForceCommand internal-sftp", f"ForceCommand internal-sftp {options}"))
+    server.start()
+
+
+def test_a_server_without_posix_rename(sftp_server: SftpServer, tmp_path: Path) -> None:
+    restrict(sftp_server, "-P posix-rename,hardlink,fsync,statvfs")
+    assert trial.run(made_for(sftp_server, tmp_path)).works
+
+
+def test_a_server_with_posix_rename_only(sftp_server: SftpServer, tmp_path: Path) -> None:
+    restrict(sftp_server, "-P rename")
+    assert trial.run(made_for(sftp_server, tmp_path)).works
+
+
+def test_a_full_disk_behind_sftp(tmp_path: Path) -> None:
+    with PrivateSshd(tmp_path / "private", disk="512k") as server:
+        fault(trial.run(password_settings(server)), "full", "full")
+
+
+# One by one, on a folder ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount(place, "-t", "tmpfs", "-o", "size=16m", "none")
+    yield place
+    if os.path.ismount(place):
+        unmount(place, lazily=True)
+
+
+def local(folder: Path, **more: object) -> config.LocalTarget:
+    return config.LocalTarget.model_validate({"kind": "local", "name": "a", "folder": folder, **more})
+
+
+def test_a_read_only_disk(disk: Path) -> None:
+    mount(disk, "-o", "remount,ro")
+    fault(trial.run(local(disk)), "read-only", "denied")
+
+
+def test_a_disk_that_is_not_mounted(disk: Path) -> None:
+    unmount(disk)
+    assert f"mount {disk}" in fault(trial.run(local(disk, mount=disk)), "not-mounted", "not-mounted")
+    said = fault(trial.run(local(disk, marked=True)), "not-mounted", "not-mounted")
+    assert "ari-recorder target test --prepare a" in said
+    assert list(disk.iterdir()) == []
+
+
+def test_a_full_folder(disk: Path) -> None:
+    with (disk / "fill").open("wb") as stream, pytest.raises(OSError, match="space"):
+        stream.write(bytes(17_000_000))
+    fault(trial.run(local(disk)), "full", "full")
+
+
+@pytest.mark.parametrize(
+    ("number", "symptom"), [(errno.EDQUOT, "quota"), (errno.ENOSPC, "full"), (errno.EROFS, "read-only")]
+)
+def test_what_the_disk_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, symptom: str
+) -> None:
+    def fail(point: str) -> None:
+        if point == "local.chunk":
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(faults, "hook", fail)
+    fault(trial.run(local(tmp_path)), symptom)
+
+
+def test_bytes_that_are_changed_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(point: str) -> None:
+        if point == "local.synced":
+            for part in tmp_path.glob(".*.part"):
+                part.write_bytes(b"changed")
+
+    monkeypatch.setattr(faults, "hook", spoil)
+    fault(trial.run(local(tmp_path)), "changed-bytes", "mismatch")
+
+
+def test_a_folder_that_hangs_does_not_hang_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    thaw = threading.Event()
+    monkeypatch.setattr(faults, "hook", lambda point: thaw.wait(20) if point == "local.opened" else None)
+    report = trial.run(local(tmp_path), patience=0.5)
+    fault(report, "frozen", "unreachable")
+    assert [taken.step for taken in report.steps] == [Step.CONNECT]
+    thaw.set()
+
+
+def test_incomplete_and_switched_off(tmp_path: Path) -> None:
+    nowhere = config.LocalTarget(kind="local", name="a")
+    assert "Missing: folder" in fault(trial.run(nowhere), "incomplete", "incomplete")
+    fault(trial.run(local(tmp_path, enabled=False)), "disabled", "disabled")
+
+
+def test_a_fault_of_ours_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_words: object) -> Target:
+        raise RuntimeError("oh")
+
+    monkeypatch.setattr(trial, "make_target", broken)
+    assert "RuntimeError: oh" in fault(trial.run(local(tmp_path)), "other", "fault")
