@@ -115,7 +115,7 @@ class Metrics:
     """Counted as it happens, set before each scrape. Counting is safe in any thread."""
 
     def __init__(self, started: datetime, expires: datetime) -> None:
-        disable_created_metrics()  # one more series for each counter, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, which nobody asks for
         self.registry = CollectorRegistry()
         self._values: dict[str, set[str]] = {}
         self._attempts: OrderedDict[str, dict[str, tuple[int, DeliveryState]]] = OrderedDict()
