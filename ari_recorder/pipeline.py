@@ -69,6 +69,7 @@ class Pipeline:
         return {State.CAPTURED: self._assemble, State.ASSEMBLED: self._seal}
 
     def _assemble(self, recording: Recording, folder: RecordingFolder) -> Recording:
+        folder.demand_room(_needed(recording))
         recording = collect(recording, self._legs_of(recording), folder.legs, leg_file)
         fault_point("legs.copied")
         folder.save(recording)
@@ -92,3 +93,13 @@ class Pipeline:
         left = discard(recording, self._legs_of(recording))
         if left:
             self.undeletable(recording.call.pbx, left)
+
+
+def _needed(recording: Recording) -> int:
+    """Bytes that both legs and the assembled file will take at most, as far as the call's length is known."""
+    call = recording.call
+    if call.created_at is None or call.ended_at is None:
+        return 0
+    seconds = (call.ended_at - call.created_at).total_seconds()
+    rate = max((segment.rate for segment in recording.segments), default=0)
+    return max(0, round(seconds * rate * 8))

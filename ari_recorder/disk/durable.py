@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..model.errors import TransientError
@@ -65,11 +65,17 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 def copy(source: Path, destination: Path) -> int:
     """Copy a file over nothing or an earlier copy: whole and durable, or not at all. The number of bytes."""
     part = destination.with_name(destination.name + ".part")
-    with source.open("rb") as reader, part.open("wb") as writer:
-        shutil.copyfileobj(reader, writer, BLOCK)
-        writer.flush()
-        os.fsync(writer.fileno())
-        size = writer.tell()
+    try:
+        with source.open("rb") as reader, part.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, BLOCK)
+            writer.flush()
+            os.fsync(writer.fileno())
+            size = writer.tell()
+    except OSError:
+        # What came of it would take away the space that others need to end in order.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
     publish(part, destination)
     return size
 

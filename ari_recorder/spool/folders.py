@@ -97,6 +97,9 @@ class RecordingFolder:
         """As long as this lasts the folder stays where it is (`spool/places.py` moves folders)."""
         yield
 
+    def demand_room(self, wanted: int) -> None:
+        """TransientError `spool.full` when `wanted` bytes would not fit (`spool/places.py` looks)."""
+
     def load(self) -> Recording:
         """The recording as it was last saved; PermanentError `spool.damaged`."""
         try:

@@ -20,6 +20,7 @@ from typing import Self
 import structlog
 
 from ..disk import durable
+from ..disk.reserve import SIZE
 from ..model.errors import PermanentError, RecorderError, TransientError
 from ..model.recording import Recording, State
 from .folders import Locks, RecordingFolder, Spool
@@ -30,6 +31,8 @@ from .relocation import carry, settle
 
 log = structlog.get_logger(__name__)
 
+KEPT = 4 * SIZE
+"""Bytes that only journals may use."""
 PRIMARY, SECOND = "primary", "second"
 
 
@@ -58,6 +61,9 @@ class PlacedFolder(RecordingFolder):
     def held(self) -> Iterator[None]:
         with self._spools.at_work(self.id):
             yield
+
+    def demand_room(self, wanted: int) -> None:
+        self._spools.home(self.id).demand_room(KEPT, wanted)
 
     def save(self, recording: Recording) -> None:
         """As `RecordingFolder.save`; on a full disk the reserve is given up for it."""
