@@ -1,4 +1,4 @@
-"""In place of a PBX that is not known here: an adopted recording has its legs in its folder, or not at all."""
+"""In place of a PBX that is not known here: an adopted recording has its legs in its folder, or none."""
 
 from __future__ import annotations
 

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.table import Table
-
+from ..config.machine import Machine
+from ..config.targets.limits import Limits
 from ..disk.space import space
-from ..model.call import Direction
-from ..model.delivery import DeliveryState
 from ..model.document import plain
-from ..model.recording import Recording, State
+from ..model.errors import RecorderError
+from ..rules.policy import load_policy
 from ..runtime import presence
 from ..runtime.conditions import Condition, Severity
 from ..runtime.foundations import spools
-from ..runtime.presence import Presence
+from ..runtime.presence import Presence, TargetPresence
+from ..spool.inventory import RUNNING, Inventory, inventory
 from . import disks
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
-
-RUNNING = (State.DECIDED, State.CAPTURING)
-MARKS = {
-    DeliveryState.DELIVERED: "[green]✓[/]",
-    DeliveryState.BLOCKED: "[red]✗[/]",
-    DeliveryState.WAITING: "…",
-}
+from .spool_rows import age, document, table
 
 
 def status(config: ConfigPath = None, json: Json = False) -> None:
@@ -36,41 +29,32 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
     """
     with errors_explained(json):
         settings = machine(config)
-        spool = spools(settings)
-        recordings = [r for _, r in spool.journals()]
+        found = inventory(spools(settings))
         alive = presence.read(settings.recorder.state)
         now = datetime.now(UTC)
         running = alive is not None and alive.alive(now)
         free = space(settings.recorder.spool).free
         lines, begin_in = disks.watched(settings)
-    stuck = [r for r in recordings if _stuck(r)]
     connected = alive is not None and all(pbx.connected for pbx in alive.pbxs)
     wrong = alive.conditions if alive is not None and running else ()
     critical = any(one.severity is Severity.CRITICAL for one in wrong)
-    well = running and connected and not critical and not stuck and not spool.damaged
+    well = running and connected and not critical and not found.stuck and not found.damaged
     if json:
-        damaged = {name: str(error) for name, error in spool.damaged.items()}
-        conditions = [plain(one) for one in wrong]
-        document = _document(alive, running, recordings, free)
-        found = {"disks": [plain(line) for line in lines], "begin_in": begin_in}
-        emit(document | found | {"well": well, "damaged": damaged, "conditions": conditions})
+        damaged = {name: str(error) for name, error in found.damaged.items()}
+        told = _document(alive, running, found, free)
+        told |= {"disks": [plain(line) for line in lines], "begin_in": begin_in}
+        emit(told | {"well": well, "damaged": damaged, "conditions": [plain(one) for one in wrong]})
     else:
-        _print(alive, running, recordings, now)
+        _print_recorder(alive, running)
+        if alive is not None and running:
+            _print_targets(alive.targets, _limits(settings), now)
+        _print_spool(found, now)
         disks.show(lines, begin_in, settings.disk)
         _print_conditions(wrong, alive.more_conditions if alive is not None else 0, now)
-        for name, error in spool.damaged.items():
-            out.print(f"[red]✗[/] {shown(name)}: {shown(error)}")
     raise SystemExit(Exit.OK if well else Exit.FINDINGS)
 
 
-def _stuck(recording: Recording) -> bool:
-    blocked = any(d.state is DeliveryState.BLOCKED for d in recording.deliveries)
-    return recording.state is State.FAILED or blocked
-
-
-def _document(
-    alive: Presence | None, running: bool, recordings: list[Recording], free: int
-) -> dict[str, Any]:
+def _document(alive: Presence | None, running: bool, found: Inventory, free: int) -> dict[str, Any]:
     return {
         "recorder": None if alive is None else {
             "running": running, "pid": alive.pid, "version": alive.version, "started_at": alive.started_at,
@@ -81,18 +65,15 @@ def _document(
              "error": p.error, "translator": p.translator} for p in alive.pbxs
         ],
         "spool_free_bytes": free,
-        "recordings": [
-            {"id": r.id, "state": r.state.value, "setting": r.setting.name, "caller": r.call.caller.number,
-             "callee": r.call.callee.number, "direction": r.call.direction.value, "since": r.decided_at,
-             "reason": r.reason,
-             "deliveries": [{"target": d.target, "state": d.state.value, "attempts": d.attempts,
-                             "next_try_at": d.next_try_at, "error": d.error} for d in r.deliveries]}
-            for r in recordings
-        ],
+        "targets": [plain(t) for t in alive.targets] if alive is not None and running else [],
+        "counts": {state.value: count for state, count in found.counts.items()},
+        "stuck": found.stuck,
+        "recordings": [document(recording) for recording in found.recordings],
+        "left_out": found.left_out,
     }  # fmt: skip
 
 
-def _print(alive: Presence | None, running: bool, recordings: list[Recording], now: datetime) -> None:
+def _print_recorder(alive: Presence | None, running: bool) -> None:
     if alive is None:
         out.print("[yellow]○[/] No recorder has run here yet.  → ari-recorder run")
     elif running:
@@ -107,53 +88,59 @@ def _print(alive: Presence | None, running: bool, recordings: list[Recording], n
         out.print(f"{mark} PBX {shown(pbx.name)}: {word}")
         if pbx.translator == "drops reordered frames":
             out.print("  [yellow]![/] its translator drops reordered frames; the recorder works around it")
-    _print_recordings(recordings, now)
-    counts = Counter(r.state.value for r in recordings if r.state not in RUNNING)
-    waiting = ", ".join(f"{n} {state}" for state, n in counts.items()) or "nothing waits"
-    out.print(f"Spool: {waiting}")
+
+
+def _limits(settings: Machine) -> dict[str, Limits]:
+    """What the policy says now; nothing where it cannot be read, which is another command's business."""
+    try:
+        return {target.name: target.limits for target in load_policy(settings.recorder.policy).targets}
+    except RecorderError:
+        return {}
+
+
+def _print_targets(targets: tuple[TargetPresence, ...], limits: dict[str, Limits], now: datetime) -> None:
+    for one in targets:
+        mark = "[red]●[/]" if one.error else "[green]●[/]"
+        words = [f"{one.waiting} waiting" if one.waiting else "nothing waits"]
+        if one.running:
+            words.append(f"{one.running} under way")
+        if one.blocked:
+            words.append(f"{one.blocked} blocked")
+        if one.opens_at is not None:
+            words.append(f"waits for its hours, from {_clock(one.opens_at, now)}")
+        elif one.next_try_at is not None:
+            words.append(f"next try at {_clock(one.next_try_at, now)}")
+        limit = limits.get(one.name, Limits()).bandwidth
+        words += [f"at most {limit}"] if limit is not None else []
+        out.print(f"{mark} Target {shown(one.name)}: {', '.join(words)}")
+        if one.error:
+            out.print(f"  {shown(one.error)}")
+
+
+def _clock(at: datetime, now: datetime) -> str:
+    """Local time; with the day when it is not today."""
+    local = at.astimezone()
+    return f"{local:%H:%M}" if local.date() == now.astimezone().date() else f"{local:%a %H:%M}"
+
+
+def _print_spool(found: Inventory, now: datetime) -> None:
+    if found.recordings:
+        out.print(table(found.recordings, now, ids=False))
+    if found.left_out:
+        out.print(f"[dim]… and {found.left_out} more  → ari-recorder spool list[/]")
+    waiting = [f"{count} {state.value}" for state, count in found.counts.items() if state not in RUNNING]
+    out.print(f"Spool: {', '.join(waiting) or 'nothing waits'}")
+    if found.stuck:
+        out.print(f"[red]✗[/] {found.stuck} wait for a person  → ari-recorder spool list --stuck")
+    for name, error in found.damaged.items():
+        out.print(f"[red]✗[/] {shown(name)}: {shown(error)}")
 
 
 def _print_conditions(wrong: tuple[Condition, ...], more: int, now: datetime) -> None:
     for one in wrong:
         mark = "[bold red]✗[/]" if one.severity is Severity.CRITICAL else "[yellow]![/]"
-        out.print(f"{mark} {shown(one.sentence)} [dim]{shown(one.key)}, since {_age(now - one.since)}[/]")
+        out.print(f"{mark} {shown(one.sentence)} [dim]{shown(one.key)}, since {age(now - one.since)}[/]")
         if one.remedy:
             out.print(f"  [bold]→[/] {shown(one.remedy)}")
     if wrong and more:
         out.print(f"  … and {more} more")
-
-
-def _print_recordings(recordings: list[Recording], now: datetime) -> None:
-    if not recordings:
-        return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("state", "since", "call", "setting", "targets"):
-        table.add_column(column)
-    for r in recordings:
-        arrow = {Direction.INBOUND: "→", Direction.OUTBOUND: "←", Direction.INTERNAL: "↔"}[r.call.direction]
-        remote, local = r.call.caller, r.call.callee
-        if r.call.direction is Direction.OUTBOUND:
-            remote, local = local, remote
-        call = f"{remote.number or 'anonymous'} {arrow} {local.number}"
-        table.add_row(_state(r), _age(now - r.decided_at), shown(call), shown(r.setting.name), _targets(r))
-        if r.reason:
-            table.add_row("", "", f"[red]{shown(r.reason)}[/]", "", "")
-    out.print(table)
-
-
-def _state(recording: Recording) -> str:
-    if _stuck(recording):
-        return f"[red]{recording.state.value}[/]"
-    return "[green]● recording[/]" if recording.state in RUNNING else recording.state.value
-
-
-def _targets(recording: Recording) -> str:
-    words = [f"{MARKS[d.state]} {shown(d.target)}" + (f" ({shown(d.error)})" if d.error else "")
-             for d in recording.deliveries]  # fmt: skip
-    return "  ".join(words) or "stays in the spool"
-
-
-def _age(age: Any) -> str:
-    seconds = max(0, int(age.total_seconds()))
-    hours, rest = divmod(seconds, 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

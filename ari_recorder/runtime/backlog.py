@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from ..model.errors import RecorderError
 from ..model.recording import Recording, State
 from ..spool.folders import RecordingFolder, Spool
+from ..spool.inventory import RUNNING
 
-RUNNING = frozenset({State.DECIDED, State.CAPTURING})
 TO_COMPLETE = frozenset({State.CAPTURED, State.ASSEMBLED, State.REFUSED})
 MOST_FAILED = 100
 """Failed recordings that are read, to say what is wrong with them."""
