@@ -42,6 +42,10 @@ class Vault:
         """The vault of a recorder."""
         return cls(machine.recorder.state / FOLDER, machine.seal.passphrase_file)
 
+    def demand(self) -> None:
+        """ConfigError `seal.key` when nothing can be kept yet, for there is no passphrase."""
+        self._passphrase()
+
     def read(self, name: str) -> bytes | None:
         """The secret; None when there is none, or when it was kept under another passphrase.
 
@@ -71,8 +75,16 @@ class Vault:
             with self._guard:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 durable.write_atomically(path, content, mode=0o600)
+                self._give_away(path)
         except OSError as error:
             raise _unusable(path, error) from error
+
+    def _give_away(self, path: Path) -> None:
+        """What root writes belongs to whoever owns the state folder: the recorder has to read it."""
+        if os.geteuid() == 0:
+            owner = self._folder.parent.stat()
+            for each in (self._folder, path):
+                os.chown(each, owner.st_uid, owner.st_gid)
 
     def stamp(self, name: str) -> tuple[int, int] | None:
         """Changes whenever somebody has written the secret, also another process; None without one."""
@@ -100,7 +112,7 @@ class Vault:
                 "seal.key",
                 f"The passphrase in {self._passphrase_file}, which keeps logins safe, cannot be read: "
                 f"{error.strerror}.",
-                remedy="Start the recorder once, or run this as the recorder's user.",
+                remedy="Start the recorder once, which makes it; run this as the recorder's user or root.",
             ) from error
         return found
 

@@ -71,6 +71,7 @@ class Entra:
     granted: list[str] = field(default_factory=list)
     """Grant types of the tokens given out, in order."""
     _refresh: set[str] = field(default_factory=set)
+    _scope: str = ""
     _devices: set[str] = field(default_factory=set)
     _assertions: set[str] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -171,6 +172,7 @@ class Entra:
         if form.get("client_id") != CLIENT:
             raise EntraError(700016)
         code = secrets.token_urlsafe(40)
+        self._scope = form["scope"]
         self._devices.add(code)
         return Answer(200, {
             "device_code": code, "user_code": "F7K2QX9LD", "verification_uri": f"{self.base}/device",
@@ -189,7 +191,7 @@ class Entra:
             refresh = secrets.token_urlsafe(60)
             self._refresh.add(refresh)
             found |= {
-                "refresh_token": refresh, "scope": "Files.ReadWrite.All openid profile offline_access",
+                "refresh_token": refresh, "scope": self._scope,
                 "id_token": self._id_token(),
                 "client_info": _text(json.dumps({"uid": "user-1", "utid": TENANT_ID}).encode()),
             }  # fmt: skip
