@@ -11,6 +11,7 @@ from typing import Any
 from ..model.recording import Note, Recording, Segment, State
 from .commands import Save, Wake
 from .events import Channel, Snapshot
+from .lines import presented
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,17 @@ class Ledger:
         if known and self.recording.notes[-1].what == "away":
             *before, last = self.recording.notes
             self.change(notes=(*before, replace(last, until=snapshot.at)))
+        self._who_is_there(snapshot)
+
+    def _who_is_there(self, snapshot: Snapshot) -> None:
+        """Who came meanwhile, as by a transfer; whom a note names already is not news."""
+        channel = self.recording.call.channel
+        there = (m for members in snapshot.bridges.values() if channel in members for m in members)
+        named = {note.detail for note in self.recording.notes if note.what == "party"}
+        for member in there:
+            told = presented(self.world.channels.get(member), member)
+            if member != channel and told not in named:
+                self.note(snapshot.at, "party", told)
 
     def noted(self, what: str) -> Note | None:
         """The first note of that kind."""

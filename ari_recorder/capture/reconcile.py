@@ -116,7 +116,29 @@ def _facts_of_late(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapsho
             trunk=trunk,
             trunk_number=channel.connected.number or None,
         )
-    return None
+    return _internal(board, channel, snapshot)
+
+
+def _internal(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> CallFacts | None:
+    """A user who talks with exactly one other user whom he called: that is an internal call for sure."""
+    if _was_dialled(channel) or channel.technology in ("Local", "Snoop") or channel.state != "Up":
+        return None
+    known = {each.id: each for each in snapshot.channels}
+    bridges = [members for members in snapshot.bridges.values() if channel.id in members]
+    if len(bridges) != 1 or len(bridges[0]) != 2:
+        return None
+    other = known.get(next(each for each in bridges[0] if each != channel.id))
+    if other is None or not _was_dialled(other) or other.technology in ("Local", "Snoop"):
+        return None
+    if board.judge.trunk_of(other.endpoint) is not None:
+        return None
+    return CallFacts(
+        caller=channel.caller,
+        callee=other.caller,
+        direction=Direction.INTERNAL,
+        at=snapshot.at,
+        user=channel.endpoint,
+    )
 
 
 def _was_dialled(channel: ev.Channel) -> bool:

@@ -152,11 +152,11 @@ class Switchboard:
 
     def _missed(self, event: ev.Dialled, origin: ev.Channel, caller: ev.Channel) -> list[Order]:
         """An internal call that rang already when the recorder came back, and is answered now."""
-        known = {origin.id, caller.id, event.peer.id} & self._decided.keys()
-        if known or "Local" in (origin.technology, event.peer.technology):
+        channels = {origin.id, caller.id, event.peer.id}
+        if channels & self._decided.keys() or "Local" in (origin.technology, event.peer.technology):
             return []
         orders = self._called(event.at, caller, event.peer, event.dialstring)
-        for session in self._following({origin.id, event.peer.id}):
+        for session in self._following(channels):
             session.ledger.note(event.at, "away", "the call began while the recorder was away")
         return orders
 

@@ -110,7 +110,7 @@ class Hearing:
             gap = self._gap(pbx, ear, self.clock())
             self._memory = replace(self._memory, gaps=(*self._memory.gaps, gap))
             log.warning(gap.detail, action="pbx.gap", pbx=pbx, since=gap.at.isoformat())
-            self._news.set()
+        self._news.set()
         ear.deaf_since, ear.in_this_life, ear.why, ear.heard_at = None, True, "", heard_at
         ear.connected_at = self.clock()
 

@@ -47,6 +47,7 @@ class Stage:
     finished: list[Recording] = field(default_factory=list)
     obey: Callable[[cmd.Command], Awaitable[list[ev.Event]]] | None = None
     connections: int = 0
+    heard_at: datetime | None = None
 
     def __post_init__(self) -> None:
         ids = iter(f"new{n}" for n in range(100))
@@ -60,7 +61,7 @@ class Stage:
         self.board.handle = watched  # type: ignore[method-assign]
         self.link = PbxLink(
             self.board,
-            cast(AriClient, SimpleNamespace(asterisk=SimpleNamespace(info=self._info))),
+            cast(AriClient, SimpleNamespace(asterisk=SimpleNamespace(info=self._info, ping=self._ping))),
             cast(AriConnection, self),
             cast(Orders, SimpleNamespace(carry_out=self._carry_out)),
             cast(Journal, SimpleNamespace(save=self._save, told=self._told)),
@@ -82,6 +83,9 @@ class Stage:
 
     async def _info(self) -> SimpleNamespace:
         return SimpleNamespace(version="22")
+
+    async def _ping(self) -> SimpleNamespace:
+        return SimpleNamespace(at=datetime.now(UTC))
 
     async def _save(self, _recording: Recording) -> bool:
         return True
