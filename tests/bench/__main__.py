@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: what recording costs, beside MixMonitor and sox.
+"""`python -m tests.bench`: what recording costs, beside MixMonitor, sox, smbclient and sftp.
 
 No figure makes it fail. Exit status: 0 measured; 2 wrong arguments; 4 something failed or took too long, so
 that there is nothing to compare; 3 and 5 as everywhere in ari-recorder; 130 interrupted.
@@ -21,7 +21,7 @@ from ari_recorder.lab.runfolder import RunFolder
 from ari_recorder.model.errors import RecorderError, TransientError
 from tests.phones import PhoneError
 
-from . import assembly
+from . import assembly, upload
 from .report import Report
 from .rounds import POLICY, Bench, Plan
 
@@ -53,7 +53,10 @@ def measure(plan: Plan) -> Report:
             bench = Bench(pbx, Recorder(folder.path / "recorder", pbx, POLICY), plan, spoken)
             asyncio.run(bench.run())
         spoken("assembly beside sox")
-        return Report(plan, version, bench.samples, bench.health, assembly.run())
+        assembled = assembly.run()
+        spoken("delivery beside each protocol's own client")
+        uploads = upload.run(folder.path)
+        return Report(plan, version, bench.samples, bench.health, assembled, uploads)
 
 
 def _parser() -> argparse.ArgumentParser:

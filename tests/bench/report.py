@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from . import upload
 from .assembly import Assembly
 from .figures import Ratios, Sample, Spread, Way, ratios
 from .health import Health
@@ -33,6 +34,7 @@ class Report:
     samples: Sequence[Sample]
     health: Health
     assembly: Assembly
+    uploads: tuple[upload.Upload, ...] = ()
 
     def of(self, way: Way) -> list[Sample]:
         return [sample for sample in self.samples if sample.way is way]
@@ -43,7 +45,9 @@ class Report:
 
     def text(self) -> str:
         """For people, in at most 100 columns."""
-        blocks = (self._head(), self._ratio_lines(), self._ways(), self._recorder(), self.assembly.lines())
+        blocks = [self._head(), self._ratio_lines(), self._ways(), self._recorder(), self.assembly.lines()]
+        if self.uploads:
+            blocks.append(upload.lines(self.uploads))
         return "\n\n".join("\n".join(block) for block in blocks)
 
     def document(self) -> dict[str, Any]:
@@ -63,6 +67,7 @@ class Report:
                 **{name: _plain(spread) for name, spread in self._times().items()},
             },
             "assembly": {**asdict(self.assembly), "ratio": self.assembly.ratio},
+            "uploads": [{**asdict(one), "ratio": one.ratio} for one in self.uploads],
         }
 
     def _way(self, way: Way) -> dict[str, Any]:
