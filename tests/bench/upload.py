@@ -1,8 +1,8 @@
 """Delivery's throughput beside each protocol's usual client, to the same real server in the same run.
 
-Ours is a whole `put`: the source checked, written, synced, read back, compared, renamed. The usual client only
-sends, and syncs nothing; so it is also timed sending and fetching back. No assertion here: figures differ from
-machine to machine.
+Ours is a whole `put`: the source checked, written, synced, read back, compared, renamed. The usual client
+only sends, and syncs nothing; so it is also timed sending and fetching back. No assertion here: figures
+differ from machine to machine.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def run(folder: Path, size: int = SIZE, runs: int = RUNS) -> tuple[Upload, ...]:
 def lines(uploads: tuple[Upload, ...]) -> list[str]:
     """For people."""
     return [
-        f"Delivery of {SIZE // MIB} MiB in MiB/s, best of {RUNS}; ours is checked, sent, synced and read back:",
+        f"Delivery of {SIZE // MIB} MiB in MiB/s, best of {RUNS}; ours is checked, synced and read back:",
         f"  {'target':7}{'client':24}{'ours':>8}{'client sends':>14}{'ratio':>8}"
         f"{'… and fetches':>18}{'ratio':>8}",
         *(upload.line() for upload in uploads),
