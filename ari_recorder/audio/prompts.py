@@ -125,7 +125,10 @@ class _Sound:
 def _read(file: BinaryIO, name: str, rates: tuple[int, ...]) -> _Sound:
     """The file resampled while it is read; refuses what its header or content makes unusable."""
     try:
-        with soundfile.SoundFile(file) as source:
+        # By descriptor: for a Python file it would make callbacks in memory that is writable and executable,
+        # which the service's sandbox forbids.
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
+        with soundfile.SoundFile(file.fileno(), closefd=False) as source:
             _check_header(source, name)
             streams = {to: soxr.ResampleStream(source.samplerate, to, 1, dtype="float32") for to in rates}
             made: dict[int, list[Mono]] = {to: [] for to in rates}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import alert, check, demo, explain, init, run, spool, status, target, verify
+from . import alert, check, demo, explain, init, run, service, spool, status, target, verify
 
 EPILOG = (
     "Exit codes: 0 done · 1 something was found wrong · 2 wrong usage · 3 configuration · "
@@ -43,6 +43,7 @@ def recorder(
 app.command("init")(init.init)
 app.command("check")(check.check)
 app.command("run")(run.run)
+app.command("service")(service.service)
 app.command("explain")(explain.explain)
 app.command("status")(status.status)
 app.add_typer(spool.app, name="spool")

@@ -28,6 +28,7 @@ TOOLS = {
     "sftp": "openssh-client",
     "openssl": "openssl",
     "sox": "sox",
+    "systemd-analyze": "systemd",
 }
 """What the demo and the tests start, besides the engine: program → Debian's package."""
 
