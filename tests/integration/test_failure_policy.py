@@ -261,7 +261,7 @@ async def test_a_disk_of_asterisk_that_fills_up_in_the_call(cramped: Pbx, tmp_pa
     recorder.config.write_text(text.replace(folder, "ari"), encoding="utf-8")
     async with faulty(cramped, tmp_path) as stage:
         _, carried, incoming = await through(stage, "+49301001001", CARRIED)
-        await stage.rolling(carried)
+        await carried.talk(4.5)  # two blocks of 32 KiB reach the disk
         full = time.monotonic()
         with filled(cramped):
             await stage.logged("recording.failing", failure="broken", policy="carry-on")
