@@ -22,7 +22,7 @@ from ..model.errors import ConfigError, TransientError
 from . import debian
 from .ports import HOST, Ports
 from .processes import Process
-from .programs import call, find, need, wait_until
+from .programs import call, need, wait_until
 from .progress import Progress, silent
 
 SHARE = "archive"
@@ -32,7 +32,7 @@ DFS_SHARE = "namespace"
 
 PASSWORD = "correct horse, battery: stäple"  # noqa: S105 - of an account that exists only here
 
-PROGRAMS = {"smbd": "samba", "smbpasswd": "samba-common-bin", "pdbedit": "samba"}
+PROGRAMS = {"smbd": "samba", "pdbedit": "samba"}
 
 PATIENCE = 60.0
 """Seconds a process may take to end: it waits for its disk even when it is killed."""
@@ -163,6 +163,7 @@ class SambaServer:
 
     def smbclient(self, command: str, *, limit: float = 120, options: Sequence[str] = ()) -> str:
         """What Samba's own client answers to a command such as `put here there`, encrypted by default."""
+        debian.ensure({"smbclient": "smbclient"}, progress=self.progress)
         words = ["-s", str(self.configuration), "-p", str(self.port), "--client-protection=encrypt", *options]
         login = {"USER": self.user, "PASSWD": self.password}
         place = f"//{self.host}/{SHARE}"
@@ -215,8 +216,8 @@ class SambaServer:
         self.port = self._ports.one()
         self.write_configuration()
         twice = f"{self.password}\n{self.password}\n"
-        words = ["-c", str(self.configuration), "-L", "-s", "-a", self.user]
-        call([find("smbpasswd") or "smbpasswd", *words], limit=30, text=twice)
+        words = ["-s", str(self.configuration), "-a", "-t", "-u", self.user]
+        call([need("pdbedit", "samba"), *words], limit=30, text=twice)
 
     def _command(self) -> list[str]:
         words = ["--foreground", "--no-process-group", f"--configfile={self.configuration}"]

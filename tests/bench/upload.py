@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ari_recorder.config import targets as config
-from ari_recorder.lab import debian
 from ari_recorder.lab.programs import call, need
 from ari_recorder.lab.sftpd import SftpServer
 from ari_recorder.lab.smbd import SHARE, SambaServer
@@ -135,7 +134,6 @@ def _local(folder: Path) -> Iterator[Contest]:
 
 @contextmanager
 def _smb(folder: Path) -> Iterator[Contest]:
-    debian.ensure({"smbclient": "smbclient"})
     with SambaServer(folder / "smb") as server:
         values = {"kind": "smb", "name": "bench", "host": server.host, "port": server.port, "share": SHARE}
         values |= {"user": server.user, "password": server.password}
