@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import pwd
-import secrets
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
@@ -28,7 +24,8 @@ from ..runtime import presence
 from ..runtime.foundations import own_archive
 from ..runtime.prompts import FOLDER, install_for
 from ..runtime.service import APPLICATION
-from ..targets.register import make_target
+from ..targets import trial
+from ..targets.incomplete import usable, why_unusable
 from ..targets.vault import Vault
 from . import disks
 from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
@@ -128,10 +125,13 @@ def _targets(settings: Machine, policy: Policy) -> Iterator[Finding]:
         if own is not None and not own.exists():
             yield ok(code, f"{title} will be made at first start", str(own))
             continue
-        try:
-            _write_and_delete(wanted, Vault.of(settings))
-        except RecorderError as error:
-            yield fail(code, f"{title} cannot be used", error.sentence, error.remedy)
+        if not usable(wanted):
+            why = why_unusable(wanted)
+            yield warn(code, f"{title} is not used", why.sentence, why.remedy)
+            continue
+        fault = trial.run(wanted, vault=Vault.of(settings)).fault
+        if fault is not None:
+            yield fail(code, f"{title} cannot be used", fault.sentence, fault.remedy)
         else:
             note = "" if wanted.name in used else "no enabled setting uses it"
             yield ok(code, f"{title} takes, gives back and deletes a file", note)
@@ -144,21 +144,6 @@ def _readable_on_the_way(wanted: TargetSettings) -> Iterator[Finding]:
         remedy = 'Take "encrypt = false" away, or reach the server through a tunnel.'
         if wanted.tunnel is None:
             yield warn(f"target.{wanted.name}.encryption", title, "signed, not encrypted", remedy)
-
-
-def _write_and_delete(settings: TargetSettings, vault: Vault) -> None:
-    """A small file there, read back, and away again."""
-    target = make_target(settings, vault)
-    content = secrets.token_bytes(1000)
-    name = PurePosixPath(f"ari-recorder-check-{secrets.token_hex(8)}.tmp")
-    try:
-        with TemporaryDirectory() as folder:
-            source = Path(folder) / "check"
-            source.write_bytes(content)
-            target.put(source, name, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-            target.delete(name)
-    finally:
-        target.close()
 
 
 async def _pbx(

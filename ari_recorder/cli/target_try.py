@@ -16,6 +16,7 @@ from ..targets import trial
 from ..targets.incomplete import usable
 from ..targets.steps import Step
 from ..targets.trial import Report, Taken, Trouble, Watcher
+from ..targets.vault import Vault
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
 from .target_trust import target_of
 
@@ -55,7 +56,8 @@ def try_targets(
     behind. Exit code 1 when a target does not work. Run it as the recorder's user.
     """
     with errors_explained(json):
-        wanted = _wanted(load_policy(machine(config).recorder.policy), names or [], everything)
+        settings = machine(config)
+        wanted = _wanted(load_policy(settings.recorder.policy), names or [], everything)
     reports = []
     for target in wanted:
         if everything and not usable(target):
@@ -63,7 +65,7 @@ def try_targets(
             continue
         with ExitStack() as stack:
             watcher = None if json else _Live(target, stack)
-            report = trial.run(target, watcher, prepare=prepare)
+            report = trial.run(target, watcher, Vault.of(settings), prepare=prepare)
         if not json:
             _conclude(target, report)
         reports.append(report)

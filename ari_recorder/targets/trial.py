@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -26,6 +27,7 @@ from .incomplete import usable, why_unusable
 from .register import make_target
 from .steps import Step, watched
 from .symptoms import CLOCK_OFF, symptom_of
+from .vault import Vault
 
 SIZE = 1 << 20
 """Bytes of the test file."""
@@ -116,6 +118,7 @@ def utc_now() -> datetime:
 def run(
     settings: config.Target,
     watcher: Watcher | None = None,
+    vault: Vault | None = None,
     *,
     prepare: bool = False,
     clock: Callable[[], datetime] = utc_now,
@@ -123,8 +126,9 @@ def run(
 ) -> Report:
     """Try a target. Raises nothing: what is wrong stands in the report.
 
-    `prepare` first makes, and where wanted marks, its root. A target that holds its thread for ever, as a
-    frozen mount does, is left alone after `patience` seconds; the thread ends when the mount lets it.
+    `vault` keeps the logins of some kinds. `prepare` first makes, and where wanted marks, its root. A target
+    that holds its thread for ever, as a frozen mount does, is left alone after `patience` seconds; the thread
+    ends when the mount lets it.
     """
     if not usable(settings):
         return Report(settings.name, fault=_trouble(settings.name, why_unusable(settings), None))
@@ -132,7 +136,7 @@ def run(
     timeline = _Timeline(news.put)
 
     def work() -> None:
-        news.put(_try(settings, timeline, prepare=prepare, clock=clock))
+        news.put(_try(partial(make_target, settings, vault), settings.name, timeline, prepare, clock))
 
     threading.Thread(target=work, name=f"trial-{settings.name}", daemon=True).start()
     watcher = watcher or Watcher()
@@ -153,13 +157,17 @@ def run(
 
 
 def _try(
-    settings: config.Target, timeline: _Timeline, *, prepare: bool, clock: Callable[[], datetime]
+    make: Callable[[], Target],
+    name: str,
+    timeline: _Timeline,
+    prepare: bool,
+    clock: Callable[[], datetime],
 ) -> Report:
     warnings: list[Trouble] = []
     try:
-        target = make_target(settings)
+        target = make()
     except Exception as error:
-        return Report(settings.name, fault=_trouble(settings.name, _explained(error), None))
+        return Report(name, fault=_trouble(name, _explained(error), None))
     fault: Trouble | None = None
     try:
         with watched(timeline.at), TemporaryDirectory(prefix="ari-recorder-") as folder:
@@ -169,11 +177,11 @@ def _try(
             _steps(target, Path(folder) / "test", timeline, warnings, clock)
             timeline.done()
     except Exception as error:
-        fault = _trouble(settings.name, _explained(error), timeline.now)
+        fault = _trouble(name, _explained(error), timeline.now)
     finally:
         with suppress(Exception):
             target.close()
-    return Report(settings.name, tuple(timeline.taken), fault, tuple(warnings))
+    return Report(name, tuple(timeline.taken), fault, tuple(warnings))
 
 
 def _steps(

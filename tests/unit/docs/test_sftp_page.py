@@ -13,7 +13,7 @@ from ari_recorder.cli.app import app
 from ari_recorder.config.starter import MACHINE
 from ari_recorder.lab.sftpd import SftpServer
 
-from .pages import page
+from .pages import commands, page
 
 PAGE = page("docs/howto/deliver-to-sftp.md")
 
@@ -33,23 +33,29 @@ def place(tmp_path: Path) -> Path:
 def test_the_target_is_reached(place: Path, sftp_server: SftpServer) -> None:
     def typed(text: str) -> str:
         text = text.replace("/etc/ari-recorder", str(place))
-        text = text.replace("ssh-keyscan ", f"ssh-keyscan -p {sftp_server.port} ")
-        text = text.replace("vault.example.org", sftp_server.host)
         done = subprocess.run(["sh", "-ec", text], capture_output=True, text=True, check=False, timeout=30)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    make_key, scan, compare, _check = PAGE.examples("sh")
-    for text in (make_key, scan):
-        typed(text)
-    assert "SHA256:" in typed(compare)
+    make_key, trust, test = PAGE.examples("sh")
+    typed(make_key)
     with (sftp_server.home / "authorized_keys").open("a", encoding="ascii") as known:
         known.write((place / "vault.key.pub").read_text(encoding="ascii"))
     (sftp_server.folder / "recordings").mkdir()
     write_policy(place, sftp_server)
+    assert "Trusted; written to" in commanded(place, trust, said="y\n")
+    said = " ".join(commanded(place, test).split())
+    for line in PAGE.examples("console")[0].splitlines():
+        assert line.strip() in said
     found = {finding["code"]: finding for finding in targets(place)}
     assert found["target.vault"]["level"] == "ok", found
-    assert found["target.vault"]["title"] in PAGE.examples("console")[0]
+
+
+def commanded(place: Path, text: str, said: str | None = None) -> str:
+    (words,) = commands(text)
+    result = CliRunner().invoke(app, [*words, "--config", str(place / "config.toml")], input=said)
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def test_a_server_whose_key_is_not_known_is_refused(place: Path, sftp_server: SftpServer) -> None:
@@ -60,7 +66,7 @@ def test_a_server_whose_key_is_not_known_is_refused(place: Path, sftp_server: Sf
     write_policy(place, sftp_server)
     found = {finding["code"]: finding for finding in targets(place)}
     assert found["target.vault"]["level"] == "fail"
-    assert "is not trusted" in found["target.vault"]["detail"]
+    assert "is not known" in found["target.vault"]["detail"]
 
 
 def write_policy(place: Path, server: SftpServer) -> None:
