@@ -173,7 +173,16 @@ _TABLE: tuple[tuple[Symptom, Applies], ...] = (
             "Check the server's name and this machine's clock; name its authority in the settings.",
             True,
         ),
-        _code("certificate", "insecure"),
+        _code("certificate"),
+    ),
+    (
+        Symptom(
+            "insecure",
+            "The server cannot encrypt what is sent, or speaks only an old protocol.",
+            "Switch SMB 3 and its encryption on there.",
+            True,
+        ),
+        _code("insecure"),
     ),
     (
         Symptom(

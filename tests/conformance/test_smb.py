@@ -19,7 +19,7 @@ from ari_recorder.lab.ports import HOST
 from ari_recorder.lab.programs import wait_until
 from ari_recorder.lab.smbd import DFS_SHARE, PASSWORD, SHARE, SambaServer
 from ari_recorder.model.errors import ConfigError, PermanentError, RecorderError, TransientError
-from ari_recorder.targets import paths, smb_session
+from ari_recorder.targets import paths, smb_session, trial
 from ari_recorder.targets.base import part_name
 from ari_recorder.targets.smb import SmbTarget
 from ari_recorder.targets.smb_wire import SmbConnection
@@ -296,6 +296,29 @@ def test_answers_that_somebody_changed_end_the_connection(
         assert why in error.sentence
         assert names_below(scene.root) == []
         put(scene.target(encrypt=encrypt), sample(b"x"))
+
+
+def symptom(scene: Scene, **changes: object) -> str | None:
+    """What `target test` calls it; None when the target works."""
+    report = trial.run(smb_settings(scene.server, **changes))
+    return None if report.fault is None else report.fault.symptom
+
+
+def test_what_target_test_says(tmp_path: Path) -> None:
+    with scene_of(SambaServer(tmp_path / "smb")) as scene:
+        assert symptom(scene) is None
+        assert names_below(scene.root) == []
+        assert symptom(scene, password="wrong") == "login-refused"
+        assert symptom(scene, share="no such share") == "folder-missing"
+        assert symptom(scene, folder="no such folder") == "folder-missing"
+        assert symptom(scene, port=1) == "refused"
+        scene.server.freeze()
+        assert symptom(scene, timeout=LIMIT) == "frozen"
+        scene.server.thaw()
+    with scene_of(SambaServer(tmp_path / "old", settings={"server smb encrypt": "off"})) as scene:
+        assert symptom(scene) == "insecure"
+    with scene_of(SambaServer(tmp_path / "read-only", share={"read only": "yes"})) as scene:
+        assert symptom(scene) == "not-writable"
 
 
 # Names ---------------------------------------------------------------------------------------------------
