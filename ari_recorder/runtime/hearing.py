@@ -204,7 +204,8 @@ def statement(outgoing: Outgoing, targets: tuple[str, ...], now: datetime) -> Re
 
 def _id(entry: Entry) -> str:
     """The same for the same gap, whoever states it."""
-    unique = hashlib.sha256(f"{entry.pbx} {entry.at.isoformat()}".encode()).hexdigest()[:8]
+    about = f"{entry.pbx} {entry.at.isoformat()} {entry.until.isoformat() if entry.until else ''}"
+    unique = hashlib.sha256(about.encode()).hexdigest()[:8]
     return f"{entry.at:%Y%m%dT%H%M%S}{entry.at.microsecond // 1000:03}-{unique}-{entry.kind}"
 
 

@@ -41,6 +41,7 @@ from .journal import Journal
 from .judge import PbxJudge, PolicyJudge
 from .leg_stores import Leftovers, leg_stores
 from .lookout import Lookout, View
+from .orphans import Orphans
 from .pbx_link import Ears, PbxLink
 from .presence import PbxPresence, Presence
 from .prompts import install_for
@@ -196,10 +197,18 @@ class Service:
             link = PbxLink(board, client, connection, orders, self._journal, self._ears(name), *salvage)
             link.remember(r for r in waiting if r.call.pbx == name)
             self._links[name] = link
+            orphans = Orphans(name, pbx.recording_folder, client, self._is_known, self.conditions)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(link.run(), name=f"link-{name}")
+                tasks.create_task(orphans.run(), name=f"orphans-{name}")
                 tasks.create_task(gate.keep(client), name=f"gate-{name}")
                 tasks.create_task(self._probe(name, link), name=f"translator-{name}")
+
+    def _is_known(self, recording: str) -> bool:
+        """Somewhere between its call and its seal, or sealed: its legs are cleared away with it."""
+        running = any(recording in link.board.sessions for link in self._links.values())
+        here = running or self._base.spool.get(recording) is not None
+        return here or self._base.chain.link_of(recording) is not None
 
     def _world(self, prompts: dict[str, Prompt]) -> Surroundings:
         return Surroundings(prompts, {}, announcement_required=self._judge.announcement_required)
