@@ -21,8 +21,8 @@ class Fate:
 
     spoken: Spoken
     began: float
-    rolled: bool = False
-    """Both sides were being recorded before anybody spoke."""
+    rolled_at: float | None = None
+    """Unix seconds at which both sides were being recorded, before anybody spoke."""
     cut_at: float | None = None
     """Unix seconds at which Asterisk was killed, with the call in it."""
     over: float | None = None
@@ -73,18 +73,18 @@ class Lines:
         self.fates.append(fate)
         spoken = fate.spoken
         await self.traffic.ring(spoken)
-        fate.rolled = await self._rolled(fate)
+        fate.rolled_at = await self._rolled(fate)
         await self.traffic.pick_up(spoken)
         await self.traffic.talk(spoken, self.chance.uniform(0.5, 4.0))
         await self.traffic.finish(spoken)
         fate.over = time.time()
 
-    async def _rolled(self, fate: Fate) -> bool:
+    async def _rolled(self, fate: Fate) -> float | None:
         deadline = time.time() + ROLLS_WITHIN
         while not (rolling := self.traffic.is_rolling(fate.spoken)) and time.time() < deadline:
             await asyncio.sleep(0.05)
         assert rolling or fate.met(self.lame), f"the call from {fate.spoken.number} was never recorded"
-        return rolling
+        return time.time() if rolling else None
 
     def cut(self) -> None:
         """Asterisk is dead: no call in it goes on, and nobody says goodbye."""
