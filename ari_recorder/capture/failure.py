@@ -118,8 +118,6 @@ class Failures:
                 return self.happened(event.at, Failure.JOURNAL, event.sentence, event.code)
             case ev.CommandFailed(command=HangUp()):
                 return [self._ledger.wake("failure", AGAIN)]
-            case ev.CommandFailed(command=Alarm()):
-                return []
             case ev.CommandFailed(command=Play(playback=name)) if name == self._playback:
                 return self.hang_up()
             case ev.PlaybackFinished(playback=name) if name == self._playback:

@@ -57,14 +57,20 @@ class Journal:
 
     async def save(self, recording: Recording) -> bool:
         """Durable when it returns True. A failure is logged and False: the call goes on regardless."""
-        return await self.write(recording) is None
+        written = await self.write(recording) is None
+        if written:
+            self._failing.discard(recording.id)
+        return written
 
     async def write(self, recording: Recording) -> RecorderError | None:
         """Durable when it returns None; else why not, within PATIENCE seconds."""
         try:
             await self._written(recording)
         except RecorderError as error:
-            log.error(str(error), action="journal.failed", recording=recording.id, code=error.code)
+            # It is tried every few seconds: said once, until it works again.
+            say = log.debug if recording.id in self._failing else log.error
+            say(str(error), action="journal.failed", recording=recording.id, code=error.code)
+            self._failing.add(recording.id)
             return error
         return None
 
@@ -73,7 +79,6 @@ class Journal:
         error = await self.write(recording)
         at = datetime.now(UTC)
         if error is not None:
-            self._failing.add(recording.id)
             return [CommandFailed(at, Save(recording), error.code, error.sentence)]
         if recording.id not in self._failing:
             return []

@@ -247,13 +247,19 @@ class PbxLink:
             case cmd.Refuse():
                 # In a thread: it writes a file, and a slow disk must hold up no call.
                 await asyncio.to_thread(self._ears.refused, self.board.pbx, command)
+            case cmd.Alarm() | cmd.AllClear():
+                await self._tell(command)
             case _:
-                if isinstance(command, cmd.Alarm | cmd.AllClear):
-                    await self._ears.failing(self.board.pbx, command)
                 for event in await self._orders.carry_out(command):
                     self._inbox.put_nowait(event)
                 if seam := _SEAMS.get(type(command)):
                     fault_point(seam)
+
+    async def _tell(self, news: cmd.Alarm | cmd.AllClear) -> None:
+        """People and the PBX; what the PBX does not want to hear is only logged."""
+        await self._ears.failing(self.board.pbx, news)
+        for event in await self._orders.carry_out(news):
+            log.warning(str(event), action="alarm.not-told", pbx=self.board.pbx)
 
     async def _finish(self, recording: Recording) -> None:
         """Hand the recording on. While it cannot be journalled it waits beside the queue of its orders,
