@@ -201,8 +201,11 @@ class SftpTarget:
             self._make_folders(session, relative)
         except PermissionError:
             raise
-        except OSError:
-            return session.sftp.open(part, "r+")
+        except OSError as refused:  # it is there, or the server has another reason
+            try:
+                return session.sftp.open(part, "r+")
+            except FileNotFoundError:
+                raise refused from None
         return session.sftp.open(part, "wx")
 
     def _make_folders(self, session: Session, relative: PurePosixPath) -> None:
@@ -311,13 +314,19 @@ class SftpTarget:
                 remedy=f'Give user "{self._settings.user}" the right to.',
             )
         with suppress(*WIRE_ERRORS), session.connection.watchdog.armed():
-            free = session.free_bytes(str(self._root))
-            if free is not None and free < needed + SPARE_BYTES:
-                return PermanentError(
-                    "target.full",
-                    f"No space is left {where}.",
-                    remedy="Free space there, or enlarge the disk.",
-                )
+            if (disk := session.disk(str(self._root))) is not None:
+                if disk.read_only:
+                    return PermanentError(
+                        "target.denied",
+                        f"The disk is mounted read-only {where}.",
+                        remedy="Mount it for writing; one that became read-only by itself may be failing.",
+                    )
+                if disk.free < needed + SPARE_BYTES:
+                    return PermanentError(
+                        "target.full",
+                        f"No space is left {where}.",
+                        remedy="Free space there, or enlarge the disk.",
+                    )
         return PermanentError(
             "target.denied",
             f"The server refused work on {path} {where}: {error.strerror or error}.",

@@ -11,6 +11,7 @@ import errno
 import io
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import IO, Any, TypeAlias
 
 import paramiko
@@ -42,6 +43,13 @@ _ERRNO = {
     protocol.SFTP_PERMISSION_DENIED: errno.EACCES,
     protocol.SFTP_OP_UNSUPPORTED: errno.EOPNOTSUPP,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    free: int
+    """Bytes."""
+    read_only: bool
 
 
 class Session:
@@ -84,17 +92,18 @@ class Session:
         """A remote file for reading from byte `start` on; `done` is called when it is closed."""
         return io.BufferedReader(_Reader(self, path, explain, done, start), durable.BLOCK)
 
-    def free_bytes(self, path: str) -> int | None:
-        """Free space under a folder; None when the server does not tell (`statvfs@openssh.com`)."""
+    def disk(self, path: str) -> Disk | None:
+        """The disk under a folder; None when the server does not tell (`statvfs@openssh.com`)."""
         try:
             kind, answer = self.sftp._request(protocol.CMD_EXTENDED, "statvfs@openssh.com", path)
         except WIRE_ERRORS:
             return None
         if kind != protocol.CMD_EXTENDED_REPLY:
             return None
-        # f_bsize, f_frsize, f_blocks, f_bfree, f_bavail (OpenSSH's PROTOCOL file, section 4.4)
-        _, fragment, _, _, available = (int(answer.get_int64()) for _ in range(5))
-        return fragment * available
+        # f_bsize, f_frsize, f_blocks, f_bfree, f_bavail, f_files, f_ffree, f_favail, f_fsid, f_flag
+        # (OpenSSH's PROTOCOL file, section 4.4)
+        fields = [int(answer.get_int64()) for _ in range(10)]
+        return Disk(free=fields[1] * fields[4], read_only=bool(fields[9] & 1))
 
     def _sync(self, ahead: Ahead, handle: bytes) -> None:
         """Ask the server to bring the file to its disk (`fsync@openssh.com`), where it can."""

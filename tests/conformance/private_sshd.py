@@ -36,24 +36,32 @@ HostKey {home}/host_key
 AuthorizedKeysFile none
 PidFile none
 AllowUsers {user}
-PasswordAuthentication yes
-KbdInteractiveAuthentication no
+PasswordAuthentication {password}
+KbdInteractiveAuthentication {keyboard}
 PubkeyAuthentication no
 StrictModes no
-UsePAM no
+UsePAM {keyboard}
 UseDNS no
 MaxStartups 100
 Subsystem sftp internal-sftp
 ForceCommand internal-sftp -d {seen}
 """
 
+_PAM = """\
+auth required pam_unix.so
+account required pam_permit.so
+session required pam_permit.so
+"""
+
 
 @dataclass
 class PrivateSshd:
-    """`disk` is the size of a disk of its own (such as `2m`); without it the server's folder is `folder`."""
+    """`disk` is the size of a disk of its own (such as `2m`); without it the server's folder is `folder`.
+    With `keyboard` it asks for the password by keyboard-interactive only, as many appliances do."""
 
     home: Path
     disk: str | None = None
+    keyboard: bool = False
     port: int = field(default=0, init=False)
     _ports: Ports = field(default_factory=Ports, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -78,7 +86,7 @@ class PrivateSshd:
         home = shlex.quote(str(self.home))
         script = (
             f"set -e; mount --bind {home}/passwd /etc/passwd; mount --bind {home}/shadow /etc/shadow; "
-            f"{mount}; "
+            f"{f'mount --bind {home}/pam /etc/pam.d/sshd; ' if self.keyboard else ''}{mount}; "
             f"exec {need('sshd', 'openssh-server')} -D -e -f {home}/sshd_config"
         )
         with (self.home / "sshd.log").open("ab") as said:
@@ -109,7 +117,12 @@ class PrivateSshd:
         (self.home / "passwd").write_text(passwd)
         (self.home / "shadow").write_text(f"{USER}:{hashed.strip()}:19000:0:99999:7:::\n")
         (self.home / "shadow").chmod(0o600)
-        text = _CONFIGURATION.format(host=HOST, port=self.port, home=self.home, user=USER, seen=SEEN)
+        (self.home / "pam").write_text(_PAM)
+        password, keyboard = ("no", "yes") if self.keyboard else ("yes", "no")
+        text = _CONFIGURATION.format(
+            host=HOST, port=self.port, home=self.home, user=USER, seen=SEEN,
+            password=password, keyboard=keyboard,
+        )  # fmt: skip
         (self.home / "sshd_config").write_text(text)
 
     def _greets_or_gone(self) -> bool:

@@ -96,6 +96,35 @@ def test_a_wrong_password(private: PrivateSshd, sample: MakeSample) -> None:
     assert (error.code, type(error)) == ("target.login", ConfigError)
 
 
+def test_a_password_that_is_asked_for_by_keyboard_interactive(sample: MakeSample, tmp_path: Path) -> None:
+    with PrivateSshd(tmp_path / "private", keyboard=True) as server:
+        target = SftpTarget(password_settings(server))
+        put(target, sample(b"x"))
+        target.close()
+        assert (server.folder / PATH).read_bytes() == b"x"
+        error = failure(SftpTarget(password_settings(server, password="wrong")), sample(b"y"))
+        assert (error.code, type(error)) == ("target.login", ConfigError)
+
+
+def test_no_agent_and_no_home_folder_is_asked(
+    scene: Scene, sample: MakeSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that would do it, and a key in ~/.ssh: neither is ever looked at."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "id_ed25519").write_bytes(scene.server.client_key.read_bytes())
+    monkeypatch.setenv("HOME", str(home))
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(tmp_path / "agent"))
+        agent.listen()
+        agent.setblocking(False)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        assert failure(scene.target(key_file=None, password="any"), sample(b"x")).code == "target.login"
+        assert failure(scene.target(key_file=make_key(tmp_path / "k")), sample(b"x")).code == "target.login"
+        with pytest.raises(BlockingIOError):
+            agent.accept()
+
+
 def test_a_password_where_only_keys_are_taken(scene: Scene, sample: MakeSample) -> None:
     error = failure(scene.target(key_file=None, password="any"), sample(b"x"))
     assert (error.code, type(error)) == ("target.login", ConfigError)

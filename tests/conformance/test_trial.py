@@ -231,6 +231,11 @@ def test_a_full_disk_behind_sftp(tmp_path: Path) -> None:
         fault(trial.run(password_settings(server)), "full", "full")
 
 
+def test_a_read_only_disk_behind_sftp(tmp_path: Path) -> None:
+    with PrivateSshd(tmp_path / "private", disk="2m,ro") as server:
+        fault(trial.run(password_settings(server)), "read-only", "denied")
+
+
 # One by one, on a folder ----------------------------------------------------------------------------------
 
 
