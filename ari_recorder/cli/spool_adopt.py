@@ -104,7 +104,8 @@ class _Work:
 def _keep_certificates(settings: Machine, files: Iterable[Path]) -> None:
     with as_owner_of(settings.recorder.state):
         folder = settings.recorder.state / CERTIFICATES
-        folder.mkdir(mode=0o700, exist_ok=True)
+        for place in (settings.recorder.spool, folder):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in files:
         try:
             pem = file.read_bytes()

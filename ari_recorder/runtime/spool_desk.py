@@ -43,11 +43,10 @@ class SpoolDesk:
             self._completion.submit(folder)
         count = len(again)
         ids = None if chosen.recordings is None else frozenset(chosen.recordings)
+        for own in ids or ():  # perhaps mended by hand: known to no lane so far
+            if (mended := self._spool.get(own)) is not None:
+                self._deliveries.submit(mended)
         count += self._deliveries.retry(ids, chosen.targets)
-        if ids is not None:  # perhaps mended by hand: known to no lane so far
-            for own in ids:
-                if (folder_of := self._spool.get(own)) is not None:
-                    self._deliveries.submit(folder_of)
         fault_point("retry.applied")
         if lost:
             return Answer(Outcome.REFUSED, lost[0].sentence, lost[0].remedy, lost[0].code)

@@ -105,6 +105,7 @@ class Adoption:
             if here is None:
                 if recording.state in NOTHING_TO_DO:
                     raise _none(f"{source} is not adopted: {NOTHING_TO_DO[recording.state]}.")
+                self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 with adopting(self._root):
                     recording = self._bring(source, recording)
                 fault_point("adopt.adopted")

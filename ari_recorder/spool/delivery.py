@@ -38,6 +38,8 @@ SHARE = 0.5
 log = structlog.get_logger(__name__)
 
 Admitted = Recording | RecorderError
+Asked = tuple[Collection[str] | None, Collection[str] | None]
+"""Recordings and targets; None: all."""
 
 
 def _ignore(_recording: Recording) -> None:
@@ -79,6 +81,9 @@ class Deliverer:
         self._lanes: dict[str, Lane] = {}
         self._retiring: set[Lane] = set()
         self._intake: asyncio.Queue[RecordingFolder] = asyncio.Queue()
+        self._reading = False
+        self._asked: list[Asked] = []
+        """What was to be tried at once while the intake had not read everything yet."""
         self._stop = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -97,8 +102,10 @@ class Deliverer:
     def retry(self, recordings: Collection[str] | None = None, targets: Collection[str] | None = None) -> int:
         """Let what waits for its next try be due now: these recordings, at these targets (None: all).
 
-        How many deliveries that are.
+        How many deliveries that are; what the intake has still to read is not counted, but due as well.
         """
+        if self._reading or not self._intake.empty():
+            self._asked.append((recordings, targets))
         lanes = (lane for name, lane in self._lanes.items() if targets is None or name in targets)
         return sum(lane.retry(recordings) for lane in lanes)
 
@@ -208,13 +215,16 @@ class Deliverer:
             folders = [await self._intake.get()]
             while len(folders) < BATCH and not self._intake.empty():
                 folders.append(self._intake.get_nowait())
-            begun = time.monotonic()
+            begun, self._reading = time.monotonic(), True
             for folder, found in await in_thread(partial(self._admit_all, folders), "delivery-intake"):
                 if isinstance(found, Recording):
                     self._queue(folder, found)
                 else:
                     self._on_damaged(folder, found)
-            if not self._intake.empty():
+            self._reading = False
+            if self._intake.empty():
+                self._asked.clear()
+            else:
                 await asyncio.sleep((time.monotonic() - begun) * (1 / SHARE - 1))
 
     def _queue(self, folder: RecordingFolder, recording: Recording) -> None:
@@ -224,11 +234,19 @@ class Deliverer:
                 continue
             if any(lane.target.name == name and lane.holds(folder.id) for lane in self._retiring):
                 continue  # handed over when it has ended there
-            if name in self._lanes:
+            if name in self._lanes and self._asked_for(folder.id, name):
+                self._lanes[name].add_now(folder)
+            elif name in self._lanes:
                 self._lanes[name].add(folder, recording)
             else:
                 log.warning("No such target", action="delivery.no-target", recording=folder.id, target=name)
                 self._ears.change(recording)
+
+    def _asked_for(self, recording_id: str, target: str) -> bool:
+        return any(
+            (recordings is None or recording_id in recordings) and (targets is None or target in targets)
+            for recordings, targets in self._asked
+        )
 
     def _admit_all(self, folders: list[RecordingFolder]) -> list[tuple[RecordingFolder, Admitted]]:
         found = []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from ari_recorder.config.targets.limits import Limits, rate, window
-from ari_recorder.model.delivery import DeliveryState
+from ari_recorder.model.delivery import Delivery, DeliveryState
 from ari_recorder.model.errors import ConfigError, PermanentError, RecorderError, TransientError
 from ari_recorder.spool import delivery as rooms
 from ari_recorder.spool.folders import RecordingFolder, Spool
@@ -217,6 +218,19 @@ async def test_asking_again_and_again_delivers_once(spool: Spool) -> None:
         for number in range(3):
             await watched.delivered(f"r-{number}")
     assert len(target.puts) == 3 * len(SUFFIXES)
+
+
+async def test_what_the_intake_has_still_to_read_is_tried_too(spool: Spool) -> None:
+    for number in range(40):
+        folder = sealed(spool, f"r-{number:02}", "a")
+        later = Delivery("a", next_try_at=datetime.now(UTC) + timedelta(hours=1), error_code="target.torn")
+        folder.update(lambda now, one=later: replace(now, deliveries=(one,)))  # type: ignore[misc]
+    async with delivering([ToldTarget("a")], pauses=NEVER) as (deliverer, watched):
+        for folder in spool.all():
+            deliverer.submit(folder)
+        deliverer.retry({"r-39"})
+        await watched.delivered("r-39")
+        await eventually(lambda: [(h.waiting, h.running) for h in deliverer.health()] == [(39, 0)])
 
 
 # Targets that change, go and come --------------------------------------------------------------------------
