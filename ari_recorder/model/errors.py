@@ -77,6 +77,7 @@ CODES: dict[str, tuple[Blame, str]] = {
     "target.conflict": (Blame.TARGET, "A different file already stands under the final name."),
     "target.mismatch": (Blame.TARGET, "What was read back is not what was sent."),
     "target.missing": (Blame.TARGET, "A file, or the folder that holds everything, is not there."),
+    "target.no-drive": (Blame.CONFIGURATION, "There is no such user, site, library or drive."),
     "target.busy": (Blame.TARGET, "A target asks to be left alone for a while (throttling)."),
     "target.locked": (Blame.TARGET, "Somebody or something holds a file or folder of a target locked."),
     "target.label": (Blame.TARGET, "A file is delivered, but its retention label could not be set."),

@@ -28,6 +28,7 @@ WHOLE_TARGET = frozenset(
         "target.insecure",
         "target.full",
         "target.missing",
+        "target.no-drive",
         "target.busy",
         "target.label",
     }

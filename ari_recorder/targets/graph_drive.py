@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..config import targets as config
-from ..model.errors import PermanentError, RecorderError, TransientError
+from ..model.errors import ConfigError, PermanentError, RecorderError, TransientError
 from .graph_session import RefusedError, Session, document
 
 REMEMBERED = 1000
@@ -150,7 +150,7 @@ class Drive:
         return f"/drives/{quote(self._id, safe='')}"
 
     def _found(self) -> str:
-        """The drive's id. PermanentError `target.missing` with the setting that is to be looked at."""
+        """The drive's id. ConfigError `target.no-drive` with the setting that is to be looked at."""
         settings = self._settings
         if settings.site is not None:
             return self._of_site(settings.site)
@@ -188,9 +188,8 @@ class Drive:
             raise error.explained from error
 
     def _missing(self, what: str, remedy: str) -> RecorderError:
-        return PermanentError(
-            "target.missing", f'There is no {what} for target "{self._settings.name}".', remedy=remedy
-        )
+        text = f'There is no {what} for target "{self._settings.name}".'
+        return ConfigError("target.no-drive", text, remedy=remedy)
 
     def _rootless(self) -> RecorderError:
         return PermanentError(

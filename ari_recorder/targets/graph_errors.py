@@ -189,12 +189,13 @@ def refused_login(found: dict[str, Any], target: str) -> RecorderError:
 
 def broken(error: Exception, where: str) -> RecorderError:
     """The error for a connection that could not be made, broke or fell silent."""
+    where = where[0].upper() + where[1:]
     causes = [error, *_reasons(error)]
     text = " ".join(str(cause) for cause in causes)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return ConfigError(
             "target.certificate",
-            f"The certificate that {where} shows is not trusted.",
+            f"{where} shows a certificate that is not trusted.",
             remedy="If a proxy opens TLS, name its authority in ca_file; else somebody stands between.",
         )
     silent = isinstance(error, requests.Timeout) or "timed out" in text

@@ -46,6 +46,7 @@ class Session:
         `path` is encoded already; `doing` says what it is for, as in "making the folder x". A token that is
         not taken any more is renewed once.
         """
+        self._demand_rest()
         token = self.login.token()
         for attempt in (1, 2):
             with_token = {"Accept": "application/json", **(headers or {}), "Authorization": f"Bearer {token}"}

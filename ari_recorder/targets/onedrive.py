@@ -191,7 +191,7 @@ class OneDriveTarget:
     def _take_back(self, item: Item) -> None:
         """Delete what was just stored wrongly, unless somebody has changed it since."""
         headers = {"If-Match": item.etag} if item.etag else {}
-        with suppress(RefusedError):
+        with suppress(RefusedError, RecorderError):  # what is told is the mismatch
             self.session.call("DELETE", self.drive.by_id(item.id), "taking a file back", headers=headers)
 
     def _content(self, address: str, shown: str) -> BinaryIO:

@@ -224,7 +224,10 @@ def test_places_that_do_not_exist(
     scene: Scene, sample: MakeSample, place: dict[str, object], says: str
 ) -> None:
     error = scene.failure(sample(b"x"), **place)
-    assert (error.code, type(error)) == ("target.missing", PermanentError)
+    if "folder" in place:
+        assert (error.code, type(error)) == ("target.missing", PermanentError)
+    else:
+        assert (error.code, type(error)) == ("target.no-drive", ConfigError)
     assert says in str(error)
 
 

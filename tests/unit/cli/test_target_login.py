@@ -175,6 +175,26 @@ def test_a_token_is_refreshed_and_a_dead_login_is_found(place: Place) -> None:
     target.close()
 
 
+@pytest.mark.parametrize("lines", [(APPS,), (USERS,)], ids=["app", "user"])
+def test_the_test_command_goes_through_every_step(place: Place, lines: tuple[str, ...]) -> None:
+    place.write(*lines)
+    place.peer.entra.user_approves = True
+    if lines == (USERS,):
+        assert place.login().exit_code == 0
+    result = CliRunner().invoke(app, ["target", "test", "cloud", "--config", str(place.config), "--json"])
+    assert result.exit_code == 0, result.output
+    assert list((place.peer.drive.folder / "recordings").iterdir()) == []
+
+
+def test_the_test_command_tells_what_entra_says(place: Place) -> None:
+    place.write(APPS)
+    place.peer.entra.refusing = 7000222
+    result = CliRunner().invoke(app, ["target", "test", "cloud", "--config", str(place.config)])
+    assert result.exit_code == 1
+    assert "the app's secret has expired" in result.output
+    assert "Make a new one" in result.output
+
+
 # How long it lasts ---------------------------------------------------------------------------------------
 
 
