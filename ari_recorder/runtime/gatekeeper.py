@@ -21,6 +21,7 @@ import structlog
 
 from ..asterisk.ari.client import AriClient
 from ..asterisk.ari.connection import Connected, Item
+from ..asterisk.ari.transport import RefusedError
 from ..asterisk.orders import Orders
 from ..capture import commands as cmd
 from ..capture import events as ev
@@ -81,14 +82,17 @@ class Gatekeeper:
                 # How long it may take is known when it was decided: after the handling of this event.
                 asyncio.get_running_loop().call_soon(self._decided, channel.id)
             case ev.GateLeft(channel=channel) | ev.ChannelGone(channel=channel):
-                with self._guard:
-                    self._guests.pop(channel.id, None)
+                self._forget(channel.id)
             case Connected(snapshot=snapshot):
                 with self._guard:
                     self._guests.clear()
                 for channel in snapshot.channels:
                     if channel.id in snapshot.gated and channel.technology != "Snoop":
                         self._enter(channel.id)
+
+    def _forget(self, channel: str) -> None:
+        with self._guard:
+            self._guests.pop(channel, None)
 
     def _enter(self, channel: str) -> None:
         with self._guard:
@@ -143,9 +147,22 @@ class Gatekeeper:
         async with self._connect() as client:
             orders = Orders(client, self._application, lambda _recording, _sample: None)
             for channel, stay in overdue.items():
-                log.error(OVERDUE, action="gate.overdue", pbx=self._board.pbx, channel=channel,
-                          seconds=stay.seconds, hung_up=stay.strict)  # fmt: skip
-                go = cmd.LetGo(channel, result_variables("failed", None, "overdue"))
-                for failed in await orders.carry_out(cmd.HangUp(channel) if stay.strict else go):
-                    log.error("It could not be sent away", action="gate.stuck", channel=channel,
-                              event=str(failed))  # fmt: skip
+                if await _waits(client, channel):
+                    await self._end_stay(orders, channel, stay)
+                else:
+                    self._forget(channel)
+
+    async def _end_stay(self, orders: Orders, channel: str, stay: Stay) -> None:
+        log.error(OVERDUE, action="gate.overdue", pbx=self._board.pbx, channel=channel,
+                  seconds=stay.seconds, hung_up=stay.strict)  # fmt: skip
+        go = cmd.LetGo(channel, result_variables("failed", None, "overdue"))
+        for failed in await orders.carry_out(cmd.HangUp(channel) if stay.strict else go):
+            log.error("It could not be sent away", action="gate.stuck", channel=channel, event=str(failed))
+
+
+async def _waits(client: AriClient, channel: str) -> bool:
+    """Whether it is in Stasis still: that it left may have been said while nobody listened."""
+    try:
+        return (await client.channels.get(channel)).app == "Stasis"
+    except RefusedError:
+        return False

@@ -151,6 +151,9 @@ class Asterisk:
 
     def __init__(self) -> None:
         self.orders: list[tuple[str, ...]] = []
+        self.asked: set[str] = set()
+        self.talking: set[str] = set()
+        """Channels that left the gate, which nobody was told."""
         self.channels = self
         self.asterisk = SimpleNamespace(ping=self._ping, set_variable=self._set)
 
@@ -173,6 +176,10 @@ class Asterisk:
 
     async def continue_in_dialplan(self, channel: str) -> None:
         self.orders.append((channel, "continue"))
+
+    async def get(self, channel: str) -> ev.Channel:
+        self.asked.add(channel)
+        return replace(CALLER, id=channel, app="Dial" if channel in self.talking else "Stasis")
 
     async def hangup(self, channel: str, *, reason: str = "") -> None:
         self.orders.append((channel, "hangup", reason))
@@ -270,6 +277,8 @@ async def test_who_left_is_left_alone_and_who_was_there_before_is_not(
         monkeypatch.setattr(module, "SOON", -19.7)
     kept = Kept()
     left, gone = replace(CALLER, id="left"), replace(CALLER, id="gone")
+    talks = replace(CALLER, id="talks")
+    kept.asterisk.talking.add("talks")
     snoop = replace(CALLER, id="snoop", name="Snoop/in-1-00000001")
     for channel in (left, gone):
         kept.keeper.see(ev.GateEntered(NOW, channel, ()))
@@ -277,9 +286,10 @@ async def test_who_left_is_left_alone_and_who_was_there_before_is_not(
     kept.keeper.see(ev.ChannelGone(NOW, gone, 16, ""))
     everybody = frozenset({"in-1", "snoop"})
     kept.keeper.see(Connected(ev.Snapshot(NOW, (CALLER, snoop), {}, frozenset(), everybody)))
-    await until(lambda: not missing(kept))
+    kept.keeper.see(ev.GateEntered(NOW, talks, ()))
+    await until(lambda: not missing(kept) and "talks" in kept.asterisk.asked)
     await kept.close()
-    assert not [order for order in kept.asterisk.orders if order[0] in ("left", "gone", "snoop")]
+    assert not [order for order in kept.asterisk.orders if order[0] in ("left", "gone", "snoop", "talks")]
 
 
 async def test_the_pbx_is_told_that_the_recorder_lives_and_how_long_it_may_hold_a_call() -> None:
