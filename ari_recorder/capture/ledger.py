@@ -54,8 +54,8 @@ class Surroundings:
 
     def notes(self, at: datetime) -> tuple[Note, ...]:
         """What is to be known of every recording that begins now."""
-        known = {"translator": DEFECT if self.reorders_lost else "", "clock": self.clock}
-        return tuple(Note(at, what, told) for what, told in known.items() if told)
+        defect = (Note(at, "translator", DEFECT),) if self.reorders_lost else ()
+        return (*defect, Note(at, "clock", self.clock)) if self.clock else defect
 
 
 class Ledger:

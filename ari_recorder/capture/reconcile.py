@@ -72,7 +72,7 @@ def _cut_off(recording: Recording, snapshot: ev.Snapshot) -> Recording:
     detail = (
         f"{how} while the call ran, as far as the recorder saw; up to 2 s of each side never reached its disk"
     )
-    return recording.noted(Note(snapshot.at, CUT_OFF, detail))
+    return recording.noted(Note(snapshot.at, "cut-off", detail))
 
 
 def _is_stale_probe(channel: ev.Channel, snapshot: ev.Snapshot) -> bool:

@@ -28,6 +28,7 @@ def explain(
         datetime | None, typer.Option(help="Time of the call [default: now]", show_default=False)
     ] = None,
     trunk: Annotated[str | None, typer.Option(help="Name of the trunk the call goes through.")] = None,
+    pbx: Annotated[str, typer.Option(help="Name of the PBX, for settings that are limited to some.")] = "",
     wish: Annotated[
         str | None, typer.Option(help="What the dialplan asks: force, forbid, or the name of a setting.")
     ] = None,
@@ -43,7 +44,7 @@ def explain(
         if frm is None or to is None:
             raise typer.BadParameter("give both --from and --to, or neither")
         when = at.astimezone() if at is not None else None
-        answer = explain_call(policy, frm, to, direction, when, trunk, _wish(wish))
+        answer = explain_call(policy, frm, to, direction, when, trunk, _wish(wish), pbx=pbx)
     if json:
         parts = {"facts": answer.facts, "decision": answer.decision, "chosen": answer.chosen}
         document = {name: plain(part) for name, part in parts.items()}

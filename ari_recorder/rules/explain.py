@@ -61,6 +61,8 @@ def explain(
     at: datetime | None = None,
     trunk: str | None = None,
     wish: Wish | None = None,
+    *,
+    pbx: str = "",
 ) -> Explanation:
     """What the policy says of a call between two numbers, written in any way.
 
@@ -87,6 +89,7 @@ def explain(
         trunk=line.name if line is not None else None,
         trunk_number=own if own is not None and _is_public(policy, own) else None,
         wish=wish,
+        pbx=pbx,
     )
     decision = decide(policy, facts)
     return Explanation(

@@ -270,3 +270,16 @@ def test_every_setting_can_be_described(any_policy: Policy) -> None:
         text = describe(any_policy, setting)
         assert text.startswith(("Records", "Switched off."))
         assert text.endswith(".")
+
+
+def test_a_setting_may_be_for_some_pbxs_only() -> None:
+    limited = OFFICE.replace('name = "Sales"\n', 'name = "Sales"\npbx = ["berlin", "bonn"]\n', 1)
+    rules = policy(limited)
+    (setting,) = [each for each in rules.settings if each.name == "Sales"]
+    assert "on the PBX berlin or bonn" in describe(rules, setting)
+    facts = call("+4930555555", "1001")
+    for pbx, taken in (("berlin", True), ("bonn", True), ("hamburg", False), ("", False)):
+        steps = " ".join(decide(rules, replace(facts, pbx=pbx)).steps)
+        assert ("it is for the PBX berlin or bonn" in steps) is not taken, (pbx, steps)
+    explained = explain(rules, "+4930555555", "1001", IN, AT, pbx="hamburg")
+    assert any("this call is on hamburg" in line for line in explained.lines())
