@@ -31,7 +31,7 @@ LESS = {"delivery.complete": (1,)}
 MOMENTS = [
     f"{point}:{time}"
     for point in FAULT_POINTS
-    if not point.startswith(("move", "onedrive"))  # test_places.py, conformance/test_onedrive.py
+    if not point.startswith(("move", "onedrive"))  # test_places.py, conformance/test_onedrive_uploads.py
     for time in (MORE | LESS).get(point, TIMES[point.partition(".")[0]])
 ]
 

@@ -1,0 +1,293 @@
+"""Upload sessions: torn, resumed, expired, throttled, killed; confirmation and labels. On `graph_peer`."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from ari_recorder.disk.faults import FAULT_VARIABLE
+from ari_recorder.model.errors import IntegrityError, PermanentError, RecorderError, TransientError
+from ari_recorder.targets.onedrive import OneDriveTarget
+from tests.graph_peer.drives import Drive
+from tests.graph_peer.faults import Tear
+
+from .onedrive_scene import LARGE, Scene, failure, put
+from .rig import Sample
+from .rig_onedrive import ROOT
+from .test_contract import PATH, MakeSample
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path)
+    with made.peer:
+        yield made
+        made.close()
+
+
+# Sessions ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tear", Tear)
+@pytest.mark.parametrize(
+    ("operation", "nth"),
+    [("item", 1), ("folder", 1), ("folder", 3), ("create-session", 1), ("fragment", 1), ("fragment", 3),
+     ("last-fragment", 1), ("token", 1), ("login", 1), ("drive", 1)],
+)  # fmt: skip
+def test_torn_before_and_after_each_request(
+    scene: Scene, sample: MakeSample, tear: Tear, operation: str, nth: int
+) -> None:
+    one, target = sample(os.urandom(LARGE)), scene.target()
+    scene.peer.faults.plan(operation, tear, nth=nth)
+    error = failure(target, one)
+    assert (error.code, type(error)) == ("target.torn", TransientError)
+    put(target, one)
+    assert scene.stands(one)
+    assert scene.peer.uploads.received == LARGE, "what the service had was sent again"
+
+
+@pytest.mark.parametrize("tear", Tear)
+def test_an_empty_file_torn(scene: Scene, sample: MakeSample, tear: Tear) -> None:
+    one, target = sample(b""), scene.target()
+    scene.peer.faults.plan("empty", tear)
+    assert failure(target, one).code == "target.torn"
+    put(target, one)
+    assert scene.stands(one)
+
+
+def resumed_elsewhere(scene: Scene, one: Sample) -> OneDriveTarget:
+    """A target of the next life of the recorder: the upload broke off in this one."""
+    scene.peer.faults.plan("fragment", Tear.BEFORE, nth=3)
+    assert scene.failure(one).code == "target.torn"
+    return scene.target()
+
+
+def test_resumed_after_a_restart(scene: Scene, sample: MakeSample) -> None:
+    one = sample(os.urandom(LARGE))
+    put(resumed_elsewhere(scene, one), one)
+    assert scene.stands(one)
+    assert (scene.peer.uploads.received, scene.peer.uploads.made) == (LARGE, 1)
+
+
+def test_the_address_of_an_upload_is_kept_secret(scene: Scene, sample: MakeSample) -> None:
+    resumed_elsewhere(scene, sample(os.urandom(LARGE)))
+    (number,) = scene.peer.uploads.sessions
+    kept = [path for path in scene.folder.joinpath("state").rglob("*") if path.is_file()]
+    assert [path.name for path in kept] == ["archive.uploads"]
+    for path in kept:
+        assert number.encode() not in path.read_bytes()
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("spoilt", ["expired", "unreadable", "other passphrase"])
+def test_an_upload_that_cannot_go_on_begins_anew(scene: Scene, sample: MakeSample, spoilt: str) -> None:
+    one = sample(os.urandom(LARGE))
+    target = resumed_elsewhere(scene, one)
+    if spoilt == "expired":
+        scene.peer.uploads.forget()
+    elif spoilt == "unreadable":
+        (scene.folder / "state/archive.uploads").write_bytes(b"rubbish")
+    else:
+        (scene.folder / "seal.passphrase").write_text("another\n")
+    put(target, one)
+    assert scene.stands(one)
+    assert scene.peer.uploads.made == 2
+
+
+def test_a_session_that_ends_in_the_middle(scene: Scene, sample: MakeSample) -> None:
+    one, target = sample(os.urandom(LARGE)), scene.target()
+    scene.peer.faults.refuse("fragment", 404, "itemNotFound", nth=3)
+    error = failure(target, one)
+    assert (error.code, type(error)) == ("target.torn", TransientError)
+    put(target, one)
+    assert scene.stands(one)
+
+
+def test_a_range_that_the_service_has_already_is_asked_for(scene: Scene, sample: MakeSample) -> None:
+    one = sample(os.urandom(LARGE))
+    scene.peer.faults.refuse("fragment", 416, "invalidRange", nth=3)
+    scene.put(one)
+    assert scene.stands(one)
+    assert scene.peer.count("session") == 1
+    scene.peer.faults.refuse("fragment", 416, "invalidRange", times=2)
+    other = scene.target()
+    with pytest.raises(RecorderError):
+        put(other, one, PurePosixPath("other"))  # but not for ever
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_another_writer_is_faster(scene: Scene, sample: MakeSample, same: bool) -> None:
+    """409 with the last fragment."""
+    one = sample(os.urandom(LARGE))
+
+    class Faster(Drive):
+        def commit(self, part: Path, parent: Path, name: str, *, replace: bool) -> Path:
+            (parent / name).write_bytes(one.path.read_bytes() if same else os.urandom(LARGE))
+            return super().commit(part, parent, name, replace=replace)
+
+    scene.peer.drive.__class__ = Faster
+    if same:
+        assert scene.put(one).how == "read-back"
+    else:
+        assert scene.failure(one).code == "target.conflict"
+    assert ("last-fragment", 409) in scene.peer.log
+    assert not scene.peer.uploads.sessions, "the session was not given up"
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "code", "wanted", "kind"),
+    [
+        ("create-session", 507, "quotaLimitReached", "target.full", PermanentError),
+        ("last-fragment", 507, "quotaLimitReached", "target.full", PermanentError),
+        ("fragment", 507, "insufficientStorage", "target.full", PermanentError),
+        ("create-session", 423, "resourceLocked", "target.locked", TransientError),
+        ("create-session", 403, "accessDenied", "target.denied", PermanentError),
+        ("folder", 403, "accessDenied", "target.denied", PermanentError),
+        ("create-session", 400, "invalidRequest", "target.denied", PermanentError),
+        ("fragment", 500, "generalException", "target.unreachable", TransientError),
+        ("item", 502, "badGateway", "target.unreachable", TransientError),
+        ("item", 503, "serviceNotAvailable", "target.unreachable", TransientError),
+        ("token", 503, "x", "target.unreachable", TransientError),
+        ("login", 500, "x", "target.unreachable", TransientError),
+    ],
+)
+def test_refusals_end_in_the_right_class(
+    scene: Scene,
+    sample: MakeSample,
+    operation: str,
+    status: int,
+    code: str,
+    wanted: str,
+    kind: type[RecorderError],
+) -> None:
+    one, target = sample(os.urandom(LARGE)), scene.target()
+    scene.peer.faults.refuse(operation, status, code)
+    error = failure(target, one)
+    assert (error.code, type(error)) == (wanted, kind), error
+    put(target, one)
+    assert scene.stands(one)
+
+
+@pytest.mark.parametrize("operation", ["item", "create-session", "fragment", "last-fragment", "folder"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_throttling_is_obeyed_by_everybody(
+    scene: Scene, sample: MakeSample, operation: str, status: int
+) -> None:
+    one, target = sample(os.urandom(LARGE)), scene.target()
+    scene.peer.faults.refuse(operation, status, "activityLimitReached", Retry_After="120")
+    error = failure(target, one)
+    assert (error.code, type(error)) == ("target.busy", TransientError)
+    assert isinstance(error, TransientError)
+    assert error.retry_after == 120
+    asked = len(scene.peer.log)
+    again = failure(target, sample(b"another"))
+    assert isinstance(again, TransientError)
+    assert again.retry_after is not None
+    assert 100 < again.retry_after <= 120
+    assert len(scene.peer.log) == asked, "the service was asked before its time"
+
+
+def test_a_date_to_wait_for(scene: Scene, sample: MakeSample) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=90)
+    scene.peer.faults.refuse("item", 429, "tooManyRequests", Retry_After=format_datetime(at, usegmt=True))
+    error = scene.failure(sample(b"x"))
+    assert isinstance(error, TransientError)
+    assert error.retry_after is not None
+    assert 60 < error.retry_after <= 90
+
+
+@pytest.mark.parametrize(
+    "fault", ["onedrive.session:1", "onedrive.fragment:1", "onedrive.fragment:4", "onedrive.committed:1"]
+)
+def test_killed_in_the_middle(scene: Scene, sample: MakeSample, tmp_path: Path, fault: str) -> None:
+    """SIGKILL; the next process goes on with the same session and sends no confirmed fragment again."""
+    one = sample(os.urandom(LARGE))
+    (tmp_path / "settings").write_bytes(pickle.dumps(scene.settings()))
+    words = [tmp_path / "settings", tmp_path / "state", tmp_path / "seal.passphrase", one.path, PATH]
+
+    def run(**environment: str) -> int:
+        return subprocess.run(
+            [sys.executable, "-m", "tests.conformance.killed_upload", *map(str, words)],
+            env=os.environ | environment,
+            cwd=Path(__file__).parents[2],
+            timeout=60,
+            check=False,
+        ).returncode
+
+    assert run(**{FAULT_VARIABLE: fault}) == -signal.SIGKILL
+    assert (scene.root / PATH).exists() is fault.startswith("onedrive.committed")
+    assert run() == 0
+    assert scene.stands(one)
+    assert (scene.peer.uploads.received, scene.peer.uploads.made) == (LARGE, 1)
+
+
+def test_closed_while_it_uploads(scene: Scene, sample: MakeSample) -> None:
+    one, target = sample(os.urandom(LARGE)), scene.target()
+    ask = target.session.ask
+
+    def closing(method: str, *words: object, **more: object) -> object:
+        if method == "PUT":
+            target.close()
+        return ask(method, *words, **more)  # type: ignore[arg-type]
+
+    target.session.ask = closing  # type: ignore[assignment, method-assign]
+    assert isinstance(failure(target, one), TransientError)
+    assert not (scene.root / PATH).exists()
+
+
+# Confirmation --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hashes", "read_back", "how"),
+    [("quickXorHash", False, "server-hash"), ("", False, "read-back"), ("quickXorHash", True, "read-back")],
+)
+def test_how_it_is_confirmed(
+    scene: Scene, sample: MakeSample, hashes: str, read_back: bool, how: str
+) -> None:
+    scene.peer.drive.hashes = hashes
+    assert scene.put(sample(os.urandom(LARGE)), read_back=read_back).how == how
+    assert (scene.peer.count("download") > 0) is (how == "read-back")
+
+
+@pytest.mark.parametrize("hashes", ["quickXorHash", ""])
+def test_what_is_stored_wrongly_is_deleted_again(scene: Scene, sample: MakeSample, hashes: str) -> None:
+    scene.peer.drive.hashes = hashes
+    scene.peer.uploads.spoil = True
+    one, target = sample(os.urandom(LARGE)), scene.target()
+    error = failure(target, one)
+    assert (error.code, type(error)) == ("target.mismatch", IntegrityError)
+    assert not (scene.root / PATH).exists()
+    put(target, one)
+    assert scene.stands(one)
+
+
+def test_a_file_with_the_same_quick_hash_is_not_taken_for_ours(scene: Scene, sample: MakeSample) -> None:
+    """Two silences of the same length: QuickXorHash sees no difference."""
+    scene.put(sample(b"\xd5" * 320_000))
+    assert scene.failure(sample(b"\xff" * 320_000)).code == "target.conflict"
+
+
+# Labels --------------------------------------------------------------------------------------------------
+
+
+def test_a_retention_label(scene: Scene, sample: MakeSample) -> None:
+    one, target = sample(b"x"), scene.target(retention_label="Ten years")
+    error = failure(target, one)
+    assert (error.code, type(error)) == ("target.label", PermanentError)
+    assert "Ten years" in error.sentence
+    assert scene.stands(one)
+    scene.peer.drive.labels.add("Ten years")
+    put(target, one)
+    assert scene.peer.drive.labelled == {f"{ROOT}/{PATH}": "Ten years"}
+    scene.peer.faults.refuse("label", 429, "tooManyRequests", Retry_After="7")
+    assert scene.failure(sample(b"x"), retention_label="Ten years").code == "target.busy"
