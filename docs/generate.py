@@ -29,6 +29,7 @@ from ari_recorder.model.errors import (
     TransientError,
 )
 from ari_recorder.rules.reference import policy
+from ari_recorder.runtime.metrics import FAMILIES, MOST_VALUES, OTHER, SECONDS
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -66,6 +67,7 @@ ROOMS = {
     "seal": "Sealing",
     "evidence": "Evidence",
     "spool": "Spool",
+    "disk": "Disks",
     "target": "Targets",
     "recorder": "The recorder itself",
     "alert": "Alerts",
@@ -189,12 +191,42 @@ def _cell(text: str | None) -> str:
     return " ".join((text or "").split()).replace("|", "\\|")
 
 
+# -- metrics.md -----------------------------------------------------------------------------------------
+
+
+def metrics() -> str:
+    """`metrics.md`, from `runtime.metrics.FAMILIES`."""
+    head = f"""\
+{GENERATED}
+# Metrics
+
+What `/metrics` serves: [monitor](../howto/monitor.md). Names and meanings are stable. Labels take values from
+configuration, policy and code only: no number, name or id of a call is among them, and what comes on top of
+{MOST_VALUES} values of a label counts as `{OTHER}`.
+
+Counters begin at 0 with each start of the recorder.
+
+| metric | type | labels | meaning |
+|---|---|---|---|"""
+    rows = (
+        f"| `{one.shown}` | {one.kind.__name__.lower()} | {_labels(one.labels)} | {_cell(one.meaning)} |"
+        for one in FAMILIES
+    )
+    buckets = ", ".join(f"{bound:g}" for bound in SECONDS)
+    return "\n".join([head, *rows, "", f"Buckets of the histogram, in seconds: {buckets}."]) + "\n"
+
+
+def _labels(labels: tuple[str, ...]) -> str:
+    return ", ".join(f"`{label}`" for label in labels) or "–"
+
+
 # -- all -------------------------------------------------------------------------------------------------
 
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli,
     "configuration.md": configuration,
     "errors.md": errors,
+    "metrics.md": metrics,
     "policy.md": policy,
 }
 

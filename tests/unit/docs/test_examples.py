@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ari_recorder.cli.app import app
+from ari_recorder.config.machine import parse_machine
 from ari_recorder.config.starter import MACHINE, POLICY
 from ari_recorder.rules.policy import parse_policy
 from docs.generate import cli
@@ -41,6 +42,11 @@ def ask(tmp_path: Path) -> Callable[[str], Ask]:
     return under
 
 
+MACHINES = re.compile(r"^\[+(recorder|pbx|seal|alerts|monitoring)\b", re.M)
+"""Begins a section of the machine's settings; other TOML is a policy."""
+A_PBX = '[pbx.example]\nuser = "u"\npassword_file = "p"\n'
+
+
 def explains(it: Page) -> list[list[str]]:
     found = [words for text in it.examples("sh") for words in commands(text) if words[:1] == ["explain"]]
     return [words for words in found if "--from" in words]
@@ -49,7 +55,10 @@ def explains(it: Page) -> list[list[str]]:
 @pytest.mark.parametrize("it", [it for it in ALL if it.examples("toml")], ids=str)
 def test_policies_are_read(it: Page) -> None:
     for text in it.examples("toml"):
-        assert parse_policy(text).settings
+        if MACHINES.search(text):
+            assert parse_machine(text if "[pbx." in text else f"{A_PBX}{text}").pbx
+        else:
+            assert parse_policy(text).settings
 
 
 @pytest.mark.parametrize("it", [it for it in ALL if it.examples("ini")], ids=str)
