@@ -41,6 +41,18 @@ _BUSY = Cause(
     "{where} has not enough memory or connections left.",
     "Look at the load of the server.",
 )
+_TROUBLE = Cause(
+    TransientError,
+    "target.busy",
+    "{where} met an internal error at {path}.",
+    "Look into the server's log; if this is seen often, restart its SMB service.",
+)
+_DISK = Cause(
+    PermanentError,
+    "target.denied",
+    "The disk behind {where} fails at {path}.",
+    "Look into the server's log, and check the disk.",
+)
 _GONE = Cause(
     TransientError,
     "target.torn",
@@ -143,6 +155,14 @@ CAUSES: dict[int, Cause] = {
     NtStatus.STATUS_REQUEST_NOT_ACCEPTED: _BUSY,
     NtStatus.STATUS_IO_TIMEOUT: _BUSY,
     NtStatus.STATUS_SERVER_UNAVAILABLE: _BUSY,
+    NtStatus.STATUS_UNSUCCESSFUL: _TROUBLE,
+    NtStatus.STATUS_INTERNAL_ERROR: _TROUBLE,
+    0xC000011F: _TROUBLE,  # TOO_MANY_OPENED_FILES
+    0xC00000E9: _TROUBLE,  # UNEXPECTED_IO_ERROR
+    0xC0000032: _DISK,  # DISK_CORRUPT_ERROR
+    0xC000003F: _DISK,  # CRC_ERROR
+    0xC0000102: _DISK,  # FILE_CORRUPT_ERROR
+    0xC0000185: _DISK,  # IO_DEVICE_ERROR
     NtStatus.STATUS_NETWORK_NAME_DELETED: _GONE,
     NtStatus.STATUS_USER_SESSION_DELETED: _GONE,
     0xC000035C: _GONE,  # NETWORK_SESSION_EXPIRED

@@ -63,9 +63,9 @@ TAKEN = frozenset({NtStatus.STATUS_OBJECT_NAME_COLLISION})
 Explain: TypeAlias = Callable[[Exception], RecorderError]
 
 _ANYONE = ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
-_ITSELF = CreateOptions.FILE_OPEN_REPARSE_POINT
-"""A link is looked at, not followed."""
-_SEQUENTIAL = _ITSELF | CreateOptions.FILE_NON_DIRECTORY_FILE | CreateOptions.FILE_SEQUENTIAL_ONLY
+_SEQUENTIAL = CreateOptions.FILE_NON_DIRECTORY_FILE | CreateOptions.FILE_SEQUENTIAL_ONLY
+# FILE_OPEN_REPARSE_POINT is used nowhere: it would show the stub instead of the file where a Windows server
+# deduplicates or tiers its disks. A symbolic link is refused all the same, for SMB leaves it to the client.
 _Right = FilePipePrinterAccessMask
 
 
@@ -93,17 +93,16 @@ class Session:
     def stat(self, path: str) -> Stat | None:
         """What stands under a path; None when nothing does."""
         try:
-            found = self._open(path, _Right.FILE_READ_ATTRIBUTES, CreateDisposition.FILE_OPEN, _ITSELF)
+            found = self._open(path, _Right.FILE_READ_ATTRIBUTES, CreateDisposition.FILE_OPEN, 0)
         except SMBResponseException as error:
             if error.status in ABSENT:
                 return None
             raise
         self._close(found)
-        special = FileAttributes.FILE_ATTRIBUTE_DIRECTORY | FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT
         return Stat(
             bytes=int(found.end_of_file),
             modified_at=_utc(found.last_write_time),
-            regular=not found.file_attributes & special,
+            regular=not found.file_attributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY,
         )
 
     def is_folder(self, path: str) -> bool:
@@ -156,7 +155,7 @@ class Session:
     def rename(self, path: str, final: str) -> None:
         """Give a file another name in this share, in one step that overwrites nothing (status in `TAKEN`)."""
         rights = _Right.DELETE | _Right.FILE_READ_ATTRIBUTES
-        file = self._open(path, rights, CreateDisposition.FILE_OPEN, _ITSELF)
+        file = self._open(path, rights, CreateDisposition.FILE_OPEN, 0)
         try:
             name = FileRenameInformation()
             name["replace_if_exists"] = False
@@ -167,7 +166,7 @@ class Session:
 
     def remove(self, path: str) -> bool:
         """Delete a file; False when it is not there."""
-        options = _ITSELF | CreateOptions.FILE_NON_DIRECTORY_FILE | CreateOptions.FILE_DELETE_ON_CLOSE
+        options = CreateOptions.FILE_NON_DIRECTORY_FILE | CreateOptions.FILE_DELETE_ON_CLOSE
         try:
             file = self._open(path, _Right.DELETE, CreateDisposition.FILE_OPEN, options)
         except SMBResponseException as error:

@@ -301,6 +301,7 @@ def test_answers_that_somebody_changed_end_the_connection(
 def symptom(scene: Scene, **changes: object) -> str | None:
     """What `target test` calls it; None when the target works."""
     report = trial.run(smb_settings(scene.server, **changes))
+    print(report)  # noqa: T201 - shown when the test fails
     return None if report.fault is None else report.fault.symptom
 
 
