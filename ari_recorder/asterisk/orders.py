@@ -157,8 +157,8 @@ class Orders:
                 await self._failure(command.channel, "")
 
     async def _alarm(self, command: Alarm) -> None:
-        """The call learns it by a variable; whoever listens on AMI by an event, unless the policy is to carry
-        on in silence."""
+        """The call learns it by a variable while it is in the gate; whoever listens on AMI by an event, unless
+        the policy is to carry on in silence."""
         await self._failure(command.channel, command.failure)
         setting = command.recording.setting
         if setting.on_failure is OnFailure.CARRY_ON:
@@ -175,7 +175,9 @@ class Orders:
         await _unless_gone(event)
 
     async def _failure(self, channel: str, word: str) -> None:
-        await _unless_gone(self._client.channels.set_variable(channel, FAILURE_VARIABLE, word))
+        """ARI sets no variable of a channel that is not in Stasis (409) [measured, 22]."""
+        told = self._client.channels.set_variable(channel, FAILURE_VARIABLE, word)
+        await _unless_gone(told, outside=True)
 
     async def _continue(self, channel: str) -> None:
         for left in reversed(range(LET_GO_ATTEMPTS)):

@@ -62,6 +62,13 @@ async def test_a_channel_that_is_gone_needs_no_telling(pbx: StandIn, orders: Ord
     assert await orders.carry_out(alarm(OnFailure.ALARM)) == []
 
 
+async def test_outside_the_gate_the_event_tells(pbx: StandIn, orders: Orders) -> None:
+    pbx.answers[VARIABLE] = (409, {"message": "Channel not in Stasis application."})
+    pbx.answers[EVENT] = (204, None)
+    assert await orders.carry_out(alarm(OnFailure.ALARM)) == []
+    assert pbx.asked(*EVENT)
+
+
 async def test_the_variable_is_emptied_only_where_something_had_failed(pbx: StandIn, orders: Orders) -> None:
     pbx.answers[VARIABLE] = (204, None)
     clear = commands.AllClear("c1", recording(OnFailure.ALARM))
