@@ -157,7 +157,7 @@ class Orders:
                 await self._failure(command.channel, "")
 
     async def _alarm(self, command: Alarm) -> None:
-        """The call learns it by a variable while it is in the gate; whoever listens on AMI by an event, unless
+        """A call in the gate learns it by a variable, whoever listens on AMI by an event: unless
         the policy is to carry on in silence."""
         await self._failure(command.channel, command.failure)
         setting = command.recording.setting
