@@ -42,7 +42,7 @@ def ask(tmp_path: Path) -> Callable[[str], Ask]:
     return under
 
 
-MACHINES = re.compile(r"^\[+(recorder|pbx|seal|alerts|monitoring)\b", re.M)
+MACHINES = re.compile(r"^\[+(recorder|pbx|seal|disk|alerts|monitoring)\b", re.M)
 """Begins a section of the machine's settings; other TOML is a policy."""
 A_PBX = '[pbx.example]\nuser = "u"\npassword_file = "p"\n'
 
