@@ -23,13 +23,14 @@ from ari_recorder.config.alerts import AlertSettings, MailOutlet, MailSecurity, 
 from ari_recorder.config.machine import parse_machine
 from ari_recorder.config.problems import ConfigFileError
 from ari_recorder.model.errors import PermanentError, RecorderError, TransientError
-from ari_recorder.runtime.alert_book import Item, What
+from ari_recorder.runtime.alert_book import Entry, Item, What
 from ari_recorder.runtime.alert_mail import MailTeller, compose
 from ari_recorder.runtime.alert_matters import Matter
 from ari_recorder.runtime.alert_message import Identity, Message
-from ari_recorder.runtime.alert_webhook import SIGNATURE, TIMESTAMP, WebhookTeller, rendered
+from ari_recorder.runtime.alert_webhook import SIGNATURE, TIMESTAMP, WebhookTeller, rendered, signature
 from ari_recorder.runtime.alerts import FILE, Alerts, read_told
 from ari_recorder.runtime.conditions import Conditions, Severity
+from tests.unit.docs.pages import page
 
 from .receivers import HOST, PASSWORD, USER, Certified, Inbox, Mailbox, http_receiver, mail_server
 
@@ -96,6 +97,22 @@ def test_the_same_news_have_the_same_id() -> None:
     assert message(item(), item(what=What.ENDED, until=NOON)).id != message().id
     reminders = [Message(HERE, (item(what=What.LASTS),), at) for at in (NOON, datetime.now(UTC))]
     assert reminders[0].id != reminders[1].id
+
+
+def test_the_page_tells_the_document_and_the_signature_as_they_are() -> None:
+    it = page("docs/howto/get-alerts.md")
+    told, made = json.loads(it.examples("json")[0]), message().document()
+    assert told.keys() == made.keys()
+    assert told["recorder"].keys() == made["recorder"].keys()
+    assert told["events"][0].keys() == made["events"][0].keys()
+    assert told["schema"] == made["schema"]
+    names: dict[str, Any] = {}
+    exec(it.examples("python")[0], names)  # noqa: S102 - our own page
+    body, seal = b"{}", signature("key", "1", b"{}")
+    assert names["genuine"](b"key", "1", body, seal)
+    assert not names["genuine"](b"key", "2", body, seal)
+    for what in What:
+        assert f"`{what.value}`" in it.text
 
 
 # -- settings ----------------------------------------------------------------------------------------
@@ -316,6 +333,10 @@ def fail(conditions: Conditions, key: str = "target:vault") -> None:
     conditions.begin(key, "target.unreachable", f"{key} does not answer.")
 
 
+def kept(state: Path) -> tuple[Entry, ...]:
+    return read_told(state)["ops"].entries
+
+
 async def test_begun_ended_and_a_restart_between(tmp_path: Path) -> None:
     with mail_server(Mailbox()) as box:
         how = {"mail": (outlet(box.port),)}
@@ -323,8 +344,8 @@ async def test_begun_ended_and_a_restart_between(tmp_path: Path) -> None:
         async with alerting(conditions, tmp_path, **how):
             fail(conditions)
             await until(lambda: box.subjects)
-            await until((tmp_path / FILE).exists)
-        assert [entry.matter.key for entry in read_told(tmp_path)["ops"].entries] == ["target:vault"]
+            await until(lambda: [e.told for e in kept(tmp_path)] != [None])
+        assert [entry.matter.key for entry in kept(tmp_path)] == ["target:vault"]
         again = Conditions()
         async with alerting(again, tmp_path, **how):  # the same is wrong in the next life: nothing new
             fail(again)
