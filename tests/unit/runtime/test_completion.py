@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ari_recorder.asterisk.legs import Found, LegStore, SharedFolder
 from ari_recorder.evidence.chain import Chain
 from ari_recorder.evidence.keys import Keys, ensure_keys
 from ari_recorder.model.call import Direction, Party
@@ -17,7 +19,10 @@ from ari_recorder.model.recording import Call, Chosen, Leg, Recording, Segment, 
 from ari_recorder.pipeline import Pipeline
 from ari_recorder.runtime import completion
 from ari_recorder.runtime.completion import Completion
+from ari_recorder.runtime.conditions import Conditions
 from ari_recorder.spool.folders import RecordingFolder, Spool
+from ari_recorder.spool.stuck import trouble
+from ari_recorder.targets.paths import base_name
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -40,7 +45,8 @@ class Bench:
         pipeline = Pipeline(
             keys, self.chain, {"pbx": self.asterisk}, lambda pbx, names: self.undeletable.append((pbx, names))
         )
-        self.completion = Completion(pipeline, self.sealed.append)
+        self.conditions = Conditions()
+        self.completion = Completion(pipeline, self.sealed.append, self.conditions)
 
     def record(self, name: str, *, pbx: str = "pbx", state: State = State.CAPTURED) -> RecordingFolder:
         legs = (
@@ -159,3 +165,109 @@ async def test_one_leg_missing_is_stated_and_the_other_kept(bench: Bench) -> Non
     assert recording.segments[0].local.error == "Asterisk left no file"
     assert recording.assembled is not None
     assert recording.assembled.edits
+
+
+# One PBX does not hold up another -------------------------------------------------------------------------
+
+
+async def test_a_folder_that_hangs_holds_up_no_other_pbxs_calls(
+    bench: Bench, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung, gate = threading.Event(), threading.Event()
+
+    class Hanging(SharedFolder):
+        """A mounted folder whose server has died: every look into it waits."""
+
+        def found(self, recording: Recording) -> Found:
+            hung.set()
+            gate.wait(20)
+            return super().found(recording)
+
+    stores: dict[str, Path | LegStore] = {"pbx": bench.asterisk, "dead": Hanging(bench.asterisk)}
+    bench.completion = Completion(Pipeline(keys, bench.chain, stores), bench.sealed.append)
+    folders = [bench.record(f"dead-{n}", pbx="dead") for n in range(5)]
+    well = [bench.record(f"well-{n}") for n in range(5)]
+    for folder in (*folders, *well):
+        bench.write_legs(folder.id)
+    async with bench.running():
+        for folder in folders:
+            bench.completion.submit(folder)
+        await until(hung.is_set)
+        for folder in well:
+            bench.completion.submit(folder)
+        await until(lambda: len(bench.sealed) == 5)
+        assert {folder.id for folder in bench.sealed} == {folder.id for folder in well}
+        closing = asyncio.create_task(bench.completion.close(0.05))
+        await until(closing.done)  # and it does not hold the end either
+        gate.set()
+
+
+async def test_what_cannot_be_sealed_is_noted_told_and_tried_again_when_asked(bench: Bench) -> None:
+    folder = bench.record("a")
+    bench.write_legs("a")
+    stray = folder.path / f"{base_name(folder.load())}.sig"
+    stray.write_bytes(b"x")
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: trouble(folder.load()) is not None)
+        assert folder.load().state is State.ASSEMBLED
+        assert "seal.chain" in str(trouble(folder.load()))
+        condition = bench.conditions.get("recording:a")
+        assert condition is not None
+        assert condition.code == "seal.chain"
+        await until(lambda: not bench.completion._known)  # it is not tried again by itself
+        stray.unlink()
+        bench.completion.submit(folder)
+        await until(lambda: bool(bench.sealed))
+    assert trouble(folder.load()) is None
+    assert [(note.what, note.until is None) for note in folder.load().notes] == [("stuck", False)]
+    assert bench.conditions.get("recording:a") is None
+
+
+async def test_a_recording_submitted_again_and_again_is_sealed_once(bench: Bench) -> None:
+    folder = bench.record("a")
+    bench.write_legs("a")
+    async with bench.running():
+        for _ in range(10):
+            bench.completion.submit(folder)
+            await asyncio.sleep(0)
+        await until(lambda: bool(bench.sealed) and not bench.completion._known)
+    assert len(bench.chain) == 1
+
+
+async def test_what_waits_for_its_next_try_is_tried_now_when_it_is_submitted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "FIRST_PAUSE", 1000.0)
+    folder = bench.record("a")
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: bool(bench.completion._timers))
+        bench.write_legs("a")
+        bench.completion.submit(folder)
+        await until(lambda: bool(bench.sealed))
+        assert not bench.completion._timers
+        assert not bench.completion._pauses
+
+
+async def test_a_folder_that_is_long_away_is_told_as_a_condition(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(completion, "LONG_PAUSE", 0.03)
+    folder = bench.record("a")
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: bench.conditions.get("completion:pbx") is not None)
+        bench.write_legs("a")
+        await until(lambda: bool(bench.sealed))
+        await until(lambda: bench.conditions.get("completion:pbx") is None)
+
+
+async def test_a_damaged_journal_is_told_and_left_alone(bench: Bench) -> None:
+    folder = bench.record("a")
+    (folder.path / "recording.json").write_text("{")
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: bench.conditions.get("recording:a") is not None)
+    assert (folder.path / "recording.json").read_text() == "{"
