@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,6 +25,9 @@ LEGS_PER_SECOND = 2 * 2 * 8000
 """Bytes that one call of 8 kHz takes each second while it runs: two legs of 16 bit."""
 
 LITTLE, VERY_LITTLE = 10 * 2**30, 2**30
+
+MENDED_QUEUE = {13: 99, 14: 99, 15: 99, 16: 30, 17: 99, 18: 16, 19: 8, 20: 1}
+"""Major release → the first minor one with the mended audiohook; 99: there is none."""
 
 LISTED = 10
 """Names shown of a long list."""
@@ -79,6 +83,7 @@ def judge(
         found += [judge_events(facts, application)]
         if facts.events_error is None:
             found += [judge_recording(facts), *judge_settings(facts), judge_defect(facts)]
+            found += judge_queue(facts)
             found += [judge_prompts(facts, prompts, prompt_source)] if prompts else []
     found += [*judge_folder(facts), judge_direct_media(facts)]
     return [*found, judge_offset(facts.offset), judge_synchronised(facts.synchronised)]
@@ -227,6 +232,22 @@ def judge_defect(facts: Facts) -> Finding:
         " the metadata.",
         "Use an Asterisk built without that patch: upstream's, or Debian's source package rebuilt.",
     )
+
+
+def judge_queue(facts: Facts) -> list[Finding]:
+    """ASTERISK-30252, mended in 16.30, 18.16, 19.8 and 20.1: not a defect that a probe shows in a second."""
+    release = re.match(r"(\d+)\.(\d+)", facts.info.version)
+    major, minor = (int(part) for part in release.groups()) if release else (0, 0)
+    if minor >= MENDED_QUEUE.get(major, 0):
+        return []
+    return [
+        warn(
+            "pbx.snoop-queue",
+            f"Asterisk {facts.info.version} empties the queue of a snoop now and then (ASTERISK-30252)",
+            "Where packets arrive late or in bursts, frames that were heard are missing from the recording.",
+            "Update: 16.30, 18.16, 19.8, 20.1 and everything later have it mended.",
+        )
+    ]
 
 
 def judge_prompts(facts: Facts, prompts: Sequence[str], source: Path | None = None) -> Finding:

@@ -76,6 +76,8 @@ class Switchboard:
         self.world = replace(world, channels=self.lines.channels)
         self.sessions: dict[str, Session] = {}
         """Running recordings, by recording id."""
+        self.each: Callable[[Callable[[], list[Order]]], list[Order]] = lambda work: work()
+        """Tells one session of an event; may be exchanged for one that survives a defect in it."""
         self.pbx_version: str | None = None
         self._new_id = new_id
         self._wishes: dict[str, Wish] = {}
@@ -90,7 +92,7 @@ class Switchboard:
         self.lines.see(event)
         orders = self._about_calls(event)
         for session in self._concerned(event):
-            orders += self._ordered(session, session.handle(event))
+            orders += self.each(lambda told=session: self._ordered(told, told.handle(event)))  # type: ignore[misc]
         if isinstance(event, ev.ChannelGone):
             self._forget(event.channel.id)
         return orders

@@ -98,6 +98,7 @@ class PbxLink:
         """Set at every connection; whoever waits for it clears it."""
         self._tasks: asyncio.TaskGroup | None = None
         self._remote = legs is None
+        board.each = lambda work: self._guarded(work, "Session") or []
         self._salvage = Salvage(legs, salvage_after, self._unfinished.values, self._presume_dead)
 
     def remember(self, recordings: Iterable[Recording]) -> None:

@@ -204,3 +204,23 @@ def test_the_common_folder_is_looked_at(tmp_path: Path) -> None:
 
 def test_little_is_more_than_very_little() -> None:
     assert module.VERY_LITTLE < module.LITTLE
+
+
+@pytest.mark.parametrize(
+    ("version", "warned"),
+    [
+        ("16.28.0~dfsg-0+deb11u4", True), ("16.29.1", True), ("16.30.0", False), ("18.15.1", True),
+        ("18.16.0", False), ("19.7.1", True), ("20.0.1", True), ("20.1.0", False), ("13.38.3", True),
+        ("22.10.1", False), ("GIT-master-abc", False), ("certified/18.9-cert13", False),
+    ],
+)  # fmt: skip
+def test_a_release_that_empties_snoop_queues_is_warned_of(version: str, warned: bool) -> None:
+    found = findings(replace(WELL, info=replace(WELL.info, version=version)))
+    assert ("pbx.snoop-queue" in found) is warned
+
+
+def test_prompts_of_a_pbx_on_another_host_are_to_be_copied(tmp_path: Path) -> None:
+    facts = replace(WELL, unplayable=PROMPTS, host="pbx.example", folder=None)
+    found = judge(facts, prompts=PROMPTS, application="a", today=TODAY, prompt_source=tmp_path)
+    (copy,) = [each for each in found if each.code == "pbx.prompts"]
+    assert f"rsync -a {tmp_path}/ root@pbx.example:" in copy.remedy

@@ -183,3 +183,22 @@ async def test_a_caller_at_the_gate_is_let_go_whatever_goes_wrong(monkeypatch: p
         await stage.until(lambda: stage.ordered)
         told = {"ARI_RECORDER_RESULT": "failed", "ARI_RECORDER_FAILURE": "defect"}
         assert stage.ordered == [cmd.LetGo("in-1", told)]
+
+
+async def test_a_defect_in_one_call_hides_the_event_from_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = Session.handle
+
+    def poisoned(self: Session, event: ev.Event) -> list[cmd.Command]:
+        if self.channel == "in-1" and isinstance(event, ev.BridgeEntered):
+            raise RuntimeError("a defect")
+        return handle(self, event)
+
+    monkeypatch.setattr(Session, "handle", poisoned)
+    other = replace(CALLER, id="in-2", name="PJSIP/trunk-berlin-00000002")
+    async with running() as stage:
+        for channel in (CALLER, other):
+            stage.told.put_nowait(ev.ChannelCreated(NOW, channel))
+        stage.told.put_nowait(ev.BridgeEntered(NOW, other, "b", ("in-1", "in-2")))
+        await stage.until(lambda: len(stage.seen) == 3)
+        members = {s.channel: s.members for s in stage.board.sessions.values()}
+        assert members == {"in-1": (), "in-2": ("in-1",)}
