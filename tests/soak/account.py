@@ -21,8 +21,7 @@ FLUSHED = 2.6
 
 def account(ground: Ground, lines: Lines) -> Counter[str]:
     """How many calls met which end; AssertionError when one is missing, doubled or damaged."""
-    sealed = ground.stage.results()
-    results = [result for result in sealed if "call" in result.metadata]
+    results = [result for result in ground.stage.results() if "call" in result.metadata]
     ends = Counter(_end_of(fate, results, lines) for fate in lines.fates)
     recorded = Counter(result.call["sip_call_id"] for result in results)
     assert not [identity for identity, times in recorded.items() if times > 1]
@@ -32,7 +31,7 @@ def account(ground: Ground, lines: Lines) -> Counter[str]:
     failed = [journal["call"]["sip_call_id"] for journal in ground.recorder.journals()]
     empty = {fate.spoken.caller.call_id for fate in lines.fates if fate.cut_at is not None}
     assert set(failed) <= empty - recorded.keys(), "recordings are left in the spool"
-    _assert_archives(ground, len(sealed), len(failed))
+    _assert_archives(ground, len(results), len(failed))
     return ends
 
 
@@ -73,9 +72,9 @@ def _assert_begun(fate: Fate, result: Result) -> None:
 
 
 def _assert_archives(ground: Ground, count: int, failed: int) -> None:
-    """`count` recordings and statements, in each archive the same; nothing in the spool but what `failed`."""
+    """`count` recordings beside statements, in each archive the same; nothing in the spool but what `failed`."""
     recorder = ground.recorder
-    links = recorder.links()
+    links = recorder.chain_links()
     assert [link["number"] for link in links] == list(range(1, len(links) + 1))
     held = {name: _held(root) for name, root in ground.archives.items()}
     for name, root in ground.archives.items():
