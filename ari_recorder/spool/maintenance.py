@@ -87,7 +87,7 @@ class Maintenance:
             )
         )
         for place in going:
-            place.reserve.release()
+            place.reserve.remove()
             place.close()
             if place.name not in (PRIMARY, SECOND):
                 self.spools.places.remove(place)

@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 KEPT = 4 * SIZE
 """Bytes that only journals may use."""
+LEAVING = frozenset({State.SEALED, State.DELIVERING, State.DELIVERED})
+"""States whose journals make room: the recording is on its way out."""
 PRIMARY, SECOND = "primary", "second"
 
 
@@ -72,7 +74,7 @@ class PlacedFolder(RecordingFolder):
             try:
                 super().save(recording)
             except RecorderError as error:
-                if not gave_room(place, error):
+                if not gave_room(place, error, last=recording.state in LEAVING):
                     raise
                 super().save(recording)
 
@@ -80,8 +82,10 @@ class PlacedFolder(RecordingFolder):
         with self._locks.of(self.id):
             with durable.explained(f"Removing {self.path}"):
                 self._spools.ledger.gone(self.id)
+            place = self._spools.home(self.id)
             super().remove()
             self._spools.forget(self.id)
+            place.reserve.hold()
 
 
 class Spools(Spool):
@@ -350,9 +354,9 @@ class Spools(Spool):
         return (errors or [PermanentError("spool.unusable", "No spool folder takes new recordings now.")])[0]
 
 
-def gave_room(place: Place, error: RecorderError) -> bool:
-    """Whether the disk was full and the reserve has been given up for whoever writes."""
-    if error.code != "spool.full" or not place.reserve.release():
+def gave_room(place: Place, error: RecorderError, *, last: bool = False) -> bool:
+    """Whether the disk was full and the reserve, or the `last` of it, has been given up for a writer."""
+    if error.code != "spool.full" or not place.reserve.release(last=last):
         return False
     log.warning("The spool is full; its reserve is used", action="spool.reserve", folder=str(place.root))
     return True

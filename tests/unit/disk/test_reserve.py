@@ -17,24 +17,32 @@ def test_the_reserve_is_made_given_up_and_made_again(tmp_path: Path) -> None:
     assert reserve.hold()
     taken = sum(path.stat().st_blocks * 512 for path in reserve.path.iterdir())
     assert taken >= 1 << 20
-    assert len(list(reserve.path.iterdir())) == FILES + 1
     assert reserve.release()
-    assert not reserve.path.exists()
     assert not reserve.release()
+    assert [path.name for path in reserve.path.iterdir() if path.stat().st_size] == ["last"]
+    assert reserve.release(last=True)
+    assert not list(reserve.path.iterdir())
+    assert not reserve.release(last=True)
     assert reserve.hold()
+    assert len(list(reserve.path.iterdir())) > FILES
+    reserve.remove()
+    assert not reserve.path.exists()
 
 
 def test_what_a_crash_left_half_made_is_made_anew(tmp_path: Path) -> None:
     reserve = Reserve(tmp_path, 1 << 20)
     reserve.path.mkdir()
     (reserve.path / ".space").write_bytes(b"half")
+    (reserve.path / "space-3").touch()
     assert not reserve.held
     assert reserve.hold()
 
 
 def test_a_disk_without_room_for_it_works_without(tmp_path: Path) -> None:
-    assert not Reserve(tmp_path, 1 << 60).hold()
-    assert not list(tmp_path.iterdir())
+    huge = Reserve(tmp_path, 1 << 60)
+    assert not huge.hold()
+    assert not huge.release()
+    assert huge.release(last=True)
     (tmp_path / "file").touch()
     assert not Reserve(tmp_path / "file").hold()
     assert not Reserve(tmp_path / "file").release()
