@@ -86,7 +86,6 @@ CODES: dict[str, tuple[Blame, str]] = {
     "recorder.interrupted": (Blame.US, "The recorder did not run for a while; calls may be missing."),
     "recorder.clock": (Blame.US, "Nothing keeps the recorder's clock right."),
     "recorder.slow": (Blame.US, "The recorder came too late to its work; the machine is overloaded."),
-    "recorder.failing": (Blame.US, "Recordings or journals fail by the recorder's own fault."),
     "seal.expiring": (Blame.CONFIGURATION, "The sealing certificate expires soon."),
     "seal.expired": (Blame.CONFIGURATION, "The sealing certificate has expired."),
     "alert.mail": (Blame.CONFIGURATION, "An alert cannot be sent by mail."),

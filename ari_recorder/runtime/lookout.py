@@ -35,8 +35,6 @@ LONGEST_START = 20.0
 COUNT_EVERY = 30.0
 """Seconds between two counts of the spool."""
 STATUS_EVERY = 2.0
-OWN_FAILURES = frozenset({"failed", "announcement-failed", "recorder-failed"})
-"""Reasons of refusals that lie with the recorder and not with a wish or the policy."""
 AGAIN = 30.0
 """Seconds after which a task that failed by a defect is begun again."""
 
@@ -70,7 +68,6 @@ class Lookout:
         self._base = base
         self._conditions = conditions
         self._view = view
-        self._loop = asyncio.get_running_loop()
         self._untried = set(machine.pbx)
         self._began = asyncio.Event()
         self._spool_states: dict[str, int] = {}
@@ -103,12 +100,6 @@ class Lookout:
         self._untried.discard(pbx)
         if not self._untried:
             self._began.set()
-
-    def refused(self, reason: str, because: str) -> None:
-        """A call was not recorded. May be called in any thread."""
-        self.metrics.refused(reason)
-        if reason in OWN_FAILURES:
-            self._loop.call_soon_threadsafe(self.standing.refused_by_failure, because)
 
     def health(self) -> Health:
         connected = all(pbx.connected for pbx in self._view().presence.pbxs)

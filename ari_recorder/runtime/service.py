@@ -267,7 +267,7 @@ class Service:
 
     def _refused(self, pbx: str, refusal: cmd.Refuse) -> None:
         self._refusals.add(presence.now(), pbx, refusal.channel, refusal.reason, refusal.because)
-        self.lookout.refused(refusal.reason, refusal.because)
+        self.lookout.metrics.refused(refusal.reason)
 
     def _connected(self, pbx: str, lost: Disconnected | None) -> None:
         link, now = self._links[pbx], presence.now()

@@ -12,9 +12,7 @@ from ..asterisk.clock import kernel_synchronised
 from .conditions import Conditions, Severity
 from .presence import Presence
 
-CERTIFICATE, CLOCK, INTERRUPTED, REFUSING = (
-    "seal:certificate", "recorder:clock", "recorder:interrupted", "recorder:refusing",
-)  # fmt: skip
+CERTIFICATE, CLOCK, INTERRUPTED = "seal:certificate", "recorder:clock", "recorder:interrupted"
 """Keys of the conditions."""
 
 EVERY = 60.0
@@ -24,7 +22,7 @@ SOON = timedelta(days=30)
 UNSURE = timedelta(minutes=10)
 """So long a clock may take to be synchronised, after the machine's start for example."""
 FRESH = timedelta(minutes=10)
-"""So long the recorder must have run to be trusted again after it was killed, or refused calls."""
+"""So long the recorder must have run to be trusted again after it was killed."""
 
 
 def _now() -> datetime:
@@ -49,7 +47,6 @@ class Standing:
         self._clock = clock
         self._started = clock()
         self._unsure_since: datetime | None = None
-        self._refused_at: datetime | None = None
         if before is not None and before.ended_at is None:
             self._was_interrupted(before)
 
@@ -70,18 +67,6 @@ class Standing:
         self._look_at_clock(now)
         if now - self._started >= FRESH:
             self._conditions.end(INTERRUPTED)
-        if self._refused_at is not None and now - self._refused_at >= FRESH:
-            self._conditions.end(REFUSING)
-
-    def refused_by_failure(self, because: str) -> None:
-        """A call was not recorded because the recorder could not."""
-        self._refused_at = self._clock()
-        self._conditions.begin(
-            REFUSING,
-            "recorder.failing",
-            f"Calls are not recorded because the recorder cannot. The last one: {because}",
-            "Look into its log; the other conditions often say why.",
-        )
 
     def _was_interrupted(self, before: Presence) -> None:
         self._conditions.begin(

@@ -18,7 +18,7 @@ from ari_recorder.evidence.keys import Keys, ensure_keys
 from ari_recorder.runtime.conditions import Conditions, Severity
 from ari_recorder.runtime.notify import ServiceManager
 from ari_recorder.runtime.presence import Presence
-from ari_recorder.runtime.standing import CERTIFICATE, CLOCK, FRESH, INTERRUPTED, REFUSING, SOON, Standing
+from ari_recorder.runtime.standing import CERTIFICATE, CLOCK, FRESH, INTERRUPTED, SOON, Standing
 from ari_recorder.runtime.watchdog import KEY, WINDOW, Watchdog
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -243,10 +243,3 @@ def test_a_recorder_that_was_killed_says_so_for_a_while(keys: Keys) -> None:
     stopped = Presence(1, "0.1.0", beat, beat, "r1", ended_at=beat)
     assert Stands(keys, stopped).conditions.active() == ()
     assert Stands(keys).conditions.active() == ()
-
-
-def test_calls_refused_by_our_own_fault_are_told(keys: Keys) -> None:
-    stands = Stands(keys)
-    stands.standing.refused_by_failure("The announcement could not be played.")
-    assert stands.at(NOW + timedelta(minutes=9)) == [(REFUSING, "recorder.failing", "critical")]
-    assert stands.at(NOW + FRESH) == []
