@@ -34,6 +34,9 @@ log = structlog.get_logger(__name__)
 LIFETIME = timedelta(days=1)
 """For how long an upload is remembered, when the service does not say."""
 
+COMMITTED = 20e6
+"""Bytes a second that the service may take to put a file together, before it answers to the last fragment."""
+
 GONE = (401, 403, 404, 410)
 """What an uploadUrl answers that is not valid any more."""
 
@@ -182,7 +185,10 @@ class Upload:
             "Content-Range": f"bytes {at}-{at + len(piece) - 1}/{wanted.size}",
         }
         body = Slice(piece, self._session.wire.check_open)
-        return self._session.ask("PUT", url, f"uploading {wanted.path}", data=body, headers=headers)
+        last = at + len(piece) == wanted.size
+        patience = self._session.wire.patience + (wanted.size / COMMITTED if last else 0)
+        doing = f"uploading {wanted.path}"
+        return self._session.ask("PUT", url, doing, data=body, headers=headers, timeout=patience)
 
     def _refused(self, url: str, answer: requests.Response) -> Exception:
         found = said(answer)

@@ -26,7 +26,8 @@ class Wire(requests.Session):
     def __init__(self, settings: config.OneDriveTarget) -> None:
         super().__init__()
         self._name = settings.name
-        self._timeout = settings.timeout
+        self.patience = settings.timeout
+        """Seconds for each answer."""
         self._ended = threading.Event()
         self.trust_env = False
         self.verify = str(settings.ca_file) if settings.ca_file is not None else True
@@ -37,7 +38,7 @@ class Wire(requests.Session):
 
     def request(self, method: Any, url: Any, *args: Any, **more: Any) -> requests.Response:
         """As in requests; `timeout` is there by itself. Also what msal calls."""
-        more.setdefault("timeout", self._timeout)
+        more.setdefault("timeout", self.patience)
         return super().request(method, url, *args, **more)
 
     def ask(self, method: str, url: str, where: str, **more: Any) -> requests.Response:

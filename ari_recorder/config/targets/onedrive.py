@@ -55,8 +55,8 @@ def _address(text: str) -> str:
 
 
 def _proxy(text: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9._:@%\[\]-]+/?", text):
-        raise ValueError("must be an address such as http://proxy.example.org:3128")
+    if not re.fullmatch(r"https?://[A-Za-z0-9._:\[\]-]+/?", text):
+        raise ValueError("must be an address such as http://proxy.example.org:3128, without a login")
     return text
 
 
@@ -137,8 +137,10 @@ class OneDriveTarget(AnyTarget):
     TLS. Variables of the environment are not looked at."""
     proxy: Annotated[str, AfterValidator(_proxy), Called("proxy address")] | None = None
     """Proxy for all connections of this target, such as `http://proxy.example.org:3128`."""
-    fragment: Annotated[int, Field(strict=True, ge=STEP_KIB, lt=60 * 1024), AfterValidator(_fragment)] = 10240
-    """KiB sent in one piece: a multiple of 320, below 61440. Smaller for a line that often breaks."""
+    fragment: Annotated[
+        int, Field(strict=True, ge=STEP_KIB, le=60 * 1024 - STEP_KIB), AfterValidator(_fragment)
+    ] = 10240
+    """KiB sent in one piece: a multiple of 320. Smaller for a line that often breaks."""
     read_back: Annotated[bool, Field(strict=True)] = False
     """Read every file back and compare its SHA-256, instead of trusting the hash that the service tells."""
     warn_days: Annotated[int, Field(strict=True, ge=0, le=365)] = 14
