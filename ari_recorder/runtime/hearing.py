@@ -128,7 +128,7 @@ class Hearing:
 
     async def run(self) -> None:
         """Until cancelled."""
-        stated_at = -APART
+        stated_at, failing = -APART, False
         loop = asyncio.get_running_loop()
         while True:
             due = self._memory.gaps or self._memory.outgoing
@@ -138,8 +138,15 @@ class Hearing:
                     stated_at = loop.time()
                 else:
                     await self._note()
+                failing = False
             except (RecorderError, OSError) as error:
-                log.error(str(error), action="hearing.not-written")
+                if not failing:
+                    log.error(str(error), action="hearing.not-written")
+                failing = True
+            except Exception:  # recording does not depend on it
+                if not failing:
+                    log.exception("Gaps cannot be stated", action="hearing.defect")
+                failing = True
             self._news.clear()
             try:
                 await asyncio.wait_for(self._news.wait(), BEAT)

@@ -20,6 +20,8 @@ from .conditions import Conditions, Severity
 
 LOOK_EVERY = 300.0
 """Seconds."""
+ASK_EVERY = 86400.0
+"""Seconds between two lists of Asterisk's: it goes through its whole folder, which may be large."""
 NAMED = 3
 
 FOLDER = "ari-recorder"
@@ -42,11 +44,13 @@ class Orphans:
         """Until cancelled."""
         told: tuple[str, ...] = ()
         while True:
+            pause = LOOK_EVERY if self.folder is not None else ASK_EVERY
             try:
                 told = await self._look(told)
             except (RecorderError, OSError) as error:
-                log.info(str(error), action="legs.not-looked-at", pbx=self.pbx)
-            await asyncio.sleep(LOOK_EVERY)
+                log.debug(str(error), action="legs.not-looked-at", pbx=self.pbx)
+                pause = LOOK_EVERY
+            await asyncio.sleep(pause)
 
     async def _look(self, told: tuple[str, ...]) -> tuple[str, ...]:
         if self.folder is not None:

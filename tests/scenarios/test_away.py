@@ -117,6 +117,17 @@ def test_a_call_that_merely_ended_meanwhile_is_not() -> None:
     assert not [note for note in done.notes if note.what == CUT_OFF]
 
 
+def test_an_asterisk_that_was_taken_for_dead_and_wakes_up_is_recorded_anew() -> None:
+    pbx = SimulatedPbx()
+    recording = running(pbx)
+    dead = ev.Snapshot(pbx.now, (), {}, frozenset(), presumed_dead=True)
+    assert reconcile(pbx.board, [recording], dead)
+    back(pbx, deaf_since=BEGIN)
+    (session,) = pbx.board.sessions.values()
+    assert session.recording.id != recording.id
+    assert [note.what for note in session.recording.notes if note.what == "away"]
+
+
 def test_an_asterisk_without_a_sign_ends_what_it_recorded() -> None:
     pbx = SimulatedPbx()
     recording = running(pbx)

@@ -21,7 +21,7 @@ from ari_recorder.spool.folders import RecordingFolder, Spool
 BEGIN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-class KilledError(Exception):
+class Killed(BaseException):
     """The process ended there."""
 
 
@@ -45,7 +45,7 @@ class Life:
             running = asyncio.create_task(hearing.run())
             yield hearing
             running.cancel()
-            with suppress(asyncio.CancelledError, KilledError):
+            with suppress(asyncio.CancelledError, Killed):
                 await running
 
     def clock(self) -> datetime:
@@ -156,7 +156,7 @@ async def test_killed_between_any_two_writes_each_gap_is_stated_once(
         def done(*args: object) -> object:
             left[0] -= 1
             if left[0] <= 0:
-                raise KilledError
+                raise Killed
             return work(*args)  # type: ignore[operator]
 
         return done
