@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from ..model.errors import PermanentError, TransientError
+from ..model.errors import TransientError
 from ..runtime import presence, requests
 from ..runtime.requests import Answer, Outcome, Request
 from ..runtime.spool_mover import KIND, STOP
@@ -36,7 +36,7 @@ def move(to: To = None, stop: Stop = False, config: ConfigPath = None, json: Jso
     """
     with errors_explained(json):
         if (to is None) == (not stop):
-            raise PermanentError("config.value", "Say where to (--to), or --stop.")
+            raise typer.BadParameter("say where to (--to), or --stop")
         state = machine(config).recorder.state
         word = STOP if stop else _named(to or "")
         _demand_running(state)
