@@ -28,9 +28,10 @@ def account(ground: Ground, lines: Lines) -> Counter[str]:
     assert recorded.keys() <= {fate.spoken.caller.call_id for fate in lines.fates}
     refused = refusal_lines(ground.recorder.folder)
     assert ends["refused"] <= len(refused), f"{ends}, but only {len(refused)} refusals"
-    failed = [journal["call"]["sip_call_id"] for journal in ground.recorder.journals()]
-    empty = {fate.spoken.caller.call_id for fate in lines.fates if fate.cut_at is not None}
-    assert set(failed) <= empty - recorded.keys(), "recordings are left in the spool"
+    failed = {journal["call"]["caller"]["number"] for journal in ground.recorder.journals()}
+    empty = {fate.spoken.number for fate in lines.fates if fate.cut_at is not None}
+    empty -= {result.call["caller"]["number"] for result in results}
+    assert failed <= empty, f"recordings are left in the spool: {failed - empty}"
     _assert_archives(ground, len(results), len(failed))
     return ends
 
@@ -72,7 +73,7 @@ def _assert_begun(fate: Fate, result: Result) -> None:
 
 
 def _assert_archives(ground: Ground, count: int, failed: int) -> None:
-    """`count` recordings beside statements, in each archive the same; nothing in the spool but what `failed`."""
+    """`count` recordings and their statements, the same in each archive; in the spool only what `failed`."""
     recorder = ground.recorder
     links = recorder.chain_links()
     assert [link["number"] for link in links] == list(range(1, len(links) + 1))
