@@ -34,6 +34,24 @@ password_file = "asterisk.password"     # the first line is the ARI user's passw
 # certificate = "/var/lib/ari-recorder/seal/certificate.pem"
 # passphrase_file = "seal.passphrase"           # keep a copy of it, but not beside the key
 # key_bits = 3072
+
+# Who is told when something goes wrong; any number of each. Try it: ari-recorder alert test
+# [[alerts.mail]]
+# name = "ops"
+# server = "mail.example.org"
+# user = "recorder"                     # with password_file; without both for a server that needs no login
+# password_file = "mail.password"
+# sender = "recorder@example.org"
+# recipients = ["admin@example.org"]
+#
+# [[alerts.webhook]]
+# name = "chat"
+# url_file = "chat.url"                 # the first line is the address
+# format = "chat"                       # json, chat, text
+
+# Metrics for Prometheus, and /health. Without this section nothing listens.
+# [monitoring]
+# listen = "127.0.0.1:9310"
 """
 
 POLICY = """\

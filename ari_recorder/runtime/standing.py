@@ -83,14 +83,18 @@ class Standing:
         if left > SOON:
             self._conditions.end(CERTIFICATE)
             return
-        remedy = "Begin with a new key: docs/reference/evidence.md. Old seals stay valid."
+        remedy = (
+            "Stop the recorder, move key and certificate away (keep both) and start it: it makes a new pair. "
+            "Old seals stay valid."
+        )
         day = f"{self._expires:%Y-%m-%d}"
         if left > timedelta():
             sentence = f"The sealing certificate expires on {day}."
             self._conditions.begin(CERTIFICATE, "seal.expiring", sentence, remedy, Severity.WARNING)
         else:
-            sentence = f"The sealing certificate has expired on {day}; programs that verify may refuse it."
-            self._conditions.begin(CERTIFICATE, "seal.expired", sentence, remedy, Severity.CRITICAL)
+            # `verify` pays no regard to it, and recording goes on: a warning still.
+            sentence = f"The sealing certificate has expired on {day}; other programs may refuse its seals."
+            self._conditions.begin(CERTIFICATE, "seal.expired", sentence, remedy, Severity.WARNING)
 
     def _look_at_clock(self, now: datetime) -> None:
         if self._synchronised() is not False:

@@ -217,7 +217,7 @@ def test_a_certificate_is_told_before_and_after_it_expires(keys: Keys) -> None:
     ends = stands.standing.expires
     assert stands.at(ends - SOON - timedelta(seconds=1)) == []
     assert stands.at(ends - SOON) == [(CERTIFICATE, "seal.expiring", "warning")]
-    assert stands.at(ends) == [(CERTIFICATE, "seal.expired", "critical")]
+    assert stands.at(ends) == [(CERTIFICATE, "seal.expired", "warning")]
     assert stands.at(ends - timedelta(days=40)) == []
 
 
