@@ -36,6 +36,10 @@ ENTRA: dict[str, tuple[str, str]] = {
         "the certificate is not registered for the app, or has expired",
         f"Upload the certificate under {APP}, Certificates & secrets; check the clock of this machine.",
     ),
+    "AADSTS700024": (
+        "the clock of this machine is wrong",
+        "Set it, and keep it right (chrony, systemd-timesyncd).",
+    ),
     "AADSTS700016": (
         "the app is not known in this tenant",
         "Check client_id and tenant, and that an administrator of that tenant has consented to the app.",

@@ -56,6 +56,16 @@ def test_a_certificate_that_is_not_registered(scene: Scene, sample: MakeSample, 
     assert "AADSTS700027" in error.sentence
 
 
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_clock_that_is_wrong(scene: Scene, sample: MakeSample, tmp_path: Path, hours: int) -> None:
+    scene.peer.entra.certificate = tls.client_certificate(tmp_path / "app.pem")
+    right = scene.peer.entra.clock
+    scene.peer.entra.clock = lambda: right() + hours * 3600
+    error = scene.failure(sample(b"x"), client_secret=None, certificate_file=tmp_path / "app.pem")
+    assert error.code == "target.login"
+    assert "clock" in error.sentence
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]
 )

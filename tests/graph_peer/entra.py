@@ -14,6 +14,7 @@ import json
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,7 @@ CODES = {
     7000215: ("invalid_client", "Invalid client secret provided."),
     7000222: ("invalid_client", "The provided client secret keys are expired."),
     700027: ("invalid_client", "The certificate that signed the client assertion is not registered."),
+    700024: ("invalid_client", "Client assertion is not within its valid time range."),
     700016: ("unauthorized_client", "Application was not found in the directory."),
     65001: ("invalid_grant", "The user or administrator has not consented to use the application."),
     50057: ("invalid_grant", "The user account is disabled."),
@@ -65,6 +67,7 @@ class Entra:
     refusing: int | None = None
     """Number of an AADSTS error that every token request is answered with."""
     lifetime: int = 3600
+    clock: Callable[[], float] = time.time
     user_approves: bool = False
     """Whether the user has typed the device code."""
     tokens: set[str] = field(default_factory=set)
@@ -162,9 +165,11 @@ class Entra:
             key.verify(_bytes(signature), f"{head}.{body}".encode(), salted, hashes.SHA256())
         except InvalidSignature as error:
             raise EntraError(700027) from error
-        now = time.time()
+        now = self.clock()
         right = (claims["aud"], claims["iss"], claims["sub"]) == (audience, CLIENT, CLIENT)
-        if not right or not now < claims["exp"] < now + 3600 or claims["jti"] in self._assertions:
+        if not claims["iat"] - 300 < now < claims["exp"] < now + 3600:
+            raise EntraError(700024)
+        if not right or claims["jti"] in self._assertions:
             raise EntraError(700027)
         self._assertions.add(claims["jti"])
 
