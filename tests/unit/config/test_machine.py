@@ -16,6 +16,7 @@ from ari_recorder.config.machine import (
     load_machine,
     parse_machine,
 )
+from ari_recorder.config.monitoring import MonitoringSettings
 from ari_recorder.config.problems import ConfigFileError
 from ari_recorder.config.starter import MACHINE, PASSWORD_FILE
 from ari_recorder.model.errors import ConfigError
@@ -180,8 +181,12 @@ def test_the_starter_file_is_valid() -> None:
 
 
 def test_the_starter_files_comments_are_valid_and_show_the_defaults() -> None:
-    lines = [line.removeprefix("# ") if " = " in line else line for line in MACHINE.split("\n")]
+    lines = [
+        line.removeprefix("# ") if " = " in line or "[" in line[:3] else line for line in MACHINE.split("\n")
+    ]
     got = machine("\n".join(lines))
+    assert [outlet.name for outlet in got.alerts.outlets] == ["ops", "chat"]
+    assert got.monitoring == MonitoringSettings()
     assert got.recorder == machine(MACHINE).recorder
     (pbx,), (usual,) = got.pbx.values(), machine(MACHINE).pbx.values()
     assert (pbx.recordings, pbx.sounds) == (usual.recording_folder, usual.sounds_folder)
