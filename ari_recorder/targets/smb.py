@@ -218,7 +218,7 @@ class SmbTarget:
                 session = self._idle.pop() if self._idle else None
             if session is None:
                 return self._connected()
-            if session.alive and time.monotonic() - session.idle_since < IDLE:
+            if session.reusable and time.monotonic() - session.idle_since < IDLE:
                 return session
             self._discard(session)
 

@@ -87,6 +87,11 @@ class Session:
     def alive(self) -> bool:
         return self._connection.alive
 
+    @property
+    def reusable(self) -> bool:
+        """May serve a further call."""
+        return self._connection.reusable
+
     def close(self) -> None:
         self._connection.cut()
 

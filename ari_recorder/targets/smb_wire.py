@@ -78,6 +78,11 @@ class Wire:
         self.heard = 0.0
         """When the last whole message came (time.monotonic)."""
 
+    @property
+    def ended(self) -> bool:
+        """Closed by either side; also when smbprotocol's thread has not come to see it yet."""
+        return not self.connected or self._stream is None or self._stream.ended
+
     def connect(self) -> None:
         self._stream = self._dial(*self._address)
         self.connected = True
@@ -151,6 +156,11 @@ class SmbConnection(Connection):  # type: ignore[misc]
     @property
     def alive(self) -> bool:
         return self._wire is not None and self._wire.connected and self._t_exc is None
+
+    @property
+    def reusable(self) -> bool:
+        """May serve a further call: a server that went away meanwhile has not closed it."""
+        return self.alive and self._wire is not None and not self._wire.ended
 
     def receive(self, request: Any, wait: bool = True, **_more: Any) -> Any:
         """The answer to a request. Links are not followed: a path that leads over one is refused."""

@@ -32,7 +32,11 @@ class Stream(Protocol):
         """Exactly that many bytes, however long they take; fewer only when the connection has ended."""
 
     def write(self, *parts: bytes) -> None:
-        """Send everything, in this order. TimeoutError when the other side takes nothing for the time limit; OSError."""
+        """Send everything, in this order. TimeoutError when the other side takes nothing for so long; OSError."""
+
+    @property
+    def ended(self) -> bool:
+        """The other side has closed it, as far as is known here now."""
 
     def close(self) -> None:
         """At once. Whoever reads or writes meanwhile gets the end or an OSError."""
@@ -89,6 +93,15 @@ class TcpStream:
             self._wire.sendall(parts[-1])
         except BlockingIOError as error:  # what SO_SNDTIMEO makes of it
             raise TimeoutError(str(error)) from error
+
+    @property
+    def ended(self) -> bool:
+        try:
+            return not self._wire.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -157,6 +170,10 @@ class ChannelStream:
             if self._connection.watchdog.bit:
                 raise TimeoutError("the jump host takes nothing") from error
             raise ConnectionResetError(str(error)) from error
+
+    @property
+    def ended(self) -> bool:
+        return not self._connection.alive or bool(self._channel.closed or self._channel.eof_received)
 
     def close(self) -> None:
         self._connection.close()
