@@ -32,7 +32,7 @@ class Stream(Protocol):
         """Exactly that many bytes, however long they take; fewer only when the connection has ended."""
 
     def write(self, *parts: bytes) -> None:
-        """Send everything, in this order. TimeoutError when the other side takes nothing for so long; OSError."""
+        """Send everything, in this order; OSError. TimeoutError when nothing is taken for the time limit."""
 
     @property
     def ended(self) -> bool:
