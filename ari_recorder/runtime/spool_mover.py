@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,6 +20,7 @@ from ..spool.glance import glance
 from ..spool.maintenance import Maintenance, place_for
 from ..spool.place import Place
 from ..spool.places import Moved, Spools
+from .backlog import Backlog
 from .requests import Answer, Outcome, Request, Tell
 
 KIND = "spool.move"
@@ -72,8 +74,10 @@ class _Course:
 class SpoolMover:
     """To be used on the event loop."""
 
-    def __init__(self, spools: Spools) -> None:
+    def __init__(self, spools: Spools, rescued: Callable[[Backlog], None] = lambda _: None) -> None:
+        """`rescued` is told of recordings out of a folder that could only be read: nobody knew them yet."""
         self._spools = spools
+        self._rescued = rescued
         self._turn = asyncio.Lock()
         self._stop = asyncio.Event()
 
@@ -144,7 +148,7 @@ class SpoolMover:
             if await asyncio.to_thread(self._runs, name):
                 course.running += 1
                 return
-            moved = await asyncio.to_thread(self._spools.move, name, destination)
+            moved, found = await asyncio.to_thread(self._moved, name, destination)
         except RecorderError as error:
             if error.code == "spool.full":
                 raise
@@ -153,6 +157,19 @@ class SpoolMover:
             return
         course.done += moved is Moved.DONE
         course.busy += moved is Moved.BUSY
+        if found is not None:
+            self._rescued(found)
+
+    def _moved(self, name: str, destination: Place) -> tuple[Moved, Backlog | None]:
+        """What came of it, and the recording itself where nobody could know it before."""
+        unknown = self._spools.get(name) is None
+        moved = self._spools.move(name, destination)
+        folder = self._spools.get(name)
+        if moved is not Moved.DONE or not unknown or folder is None:
+            return moved, None
+        found = Backlog()
+        found.sort_in(folder, None)
+        return moved, found
 
     def _runs(self, name: str) -> bool:
         """Its call is being recorded, as far as its journal says."""
