@@ -22,7 +22,7 @@ CONF = (ROOT / "asterisk_conf" / "ari-recorder_extensions.conf").read_text(encod
 CAPTURE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "ari_recorder/capture").glob("*.py"))
 RUNTIME = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "ari_recorder/runtime").glob("*.py"))
 
-FILE_NAMES = ("ari.conf", "config.toml", "seal.passphrase")
+FILE_NAMES = ("ari.conf", "config.toml", "seal.passphrase", "spool.json")
 """Look like codes."""
 
 
