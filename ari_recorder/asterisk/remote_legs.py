@@ -4,7 +4,8 @@ What Asterisk's `GET /recordings/stored/{name}/file` does (16 to 22; res/ari/res
 main/http.c): it sends the file as it lies there, in pieces of 256 bytes, so its memory stays flat; it knows
 no `Range`, so a torn fetch begins anew with that leg; `Content-Length` is the size when it was opened, and is
 wrong above 2 GiB (37 hours at 8000 Hz); a file that is still being recorded is sent as well, so that has to
-be asked first.
+be asked first. [Measured, 16.28 and 22.10: `Range` is answered with 200 and the whole file; 110 MiB take 2 s
+on loopback, and Asterisk's memory stays what it was.]
 """
 
 from __future__ import annotations

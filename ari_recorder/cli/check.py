@@ -110,11 +110,22 @@ def _policy(settings: Machine, found: list[Finding]) -> Policy | None:
     if not on:
         remedy = 'Set "enabled = true" in a [[setting]] of the policy.'
         found.append(warn("policy.settings", "No setting is switched on: nothing is recorded", "", remedy))
+    found.extend(_unknown_pbxs(settings, policy))
     if not policy.trunks:
         remedy = "Name your lines to the outside as [[trunk]] in the policy."
         found.append(warn("policy.trunks", "No trunk is named: every call counts as internal", "", remedy))
     found += [warn("policy.doubt", doubt.sentence, "", doubt.remedy) for doubt in doubts(policy)]
     return policy
+
+
+def _unknown_pbxs(settings: Machine, policy: Policy) -> Iterator[Finding]:
+    """A policy does not know the machine's settings, so a misspelt PBX is found here only."""
+    for setting in policy.settings:
+        if unknown := [name for name in setting.pbx if name not in settings.pbx]:
+            detail = f"{', '.join(unknown)}; known are {', '.join(settings.pbx)}"
+            title = f'The setting "{setting.name}" is for a PBX that is not configured'
+            remedy = 'Correct "pbx" in the policy, or add the [pbx.NAME] to the configuration.'
+            yield warn("policy.pbx", title, detail, remedy)
 
 
 def _targets(settings: Machine, policy: Policy) -> Iterator[Finding]:

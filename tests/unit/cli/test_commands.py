@@ -73,6 +73,15 @@ def test_init_writes_once_and_keeps_what_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "policy.toml").read_text(encoding="utf-8") == "# mine\n"
 
 
+def test_check_finds_a_setting_for_a_pbx_that_is_not_configured(config: Path) -> None:
+    policy = config.with_name("policy.toml")
+    text = policy.read_text(encoding="utf-8")
+    policy.write_text(text.replace("[[setting]]\n", '[[setting]]\npbx = ["mian"]\n', 1), encoding="utf-8")
+    told = json.loads(ask("check", "--config", str(config), "--json").output)
+    (found,) = [f for part in told["sections"].values() for f in part if f["code"] == "policy.pbx"]
+    assert "mian; known are asterisk" in found["detail"]
+
+
 def test_init_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     result = ask("init", "--folder", str(tmp_path / "file"))
