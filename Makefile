@@ -36,7 +36,7 @@ lint: venv-dev ## Lint, formatting, types and the law of dependency only
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: needs venv-dev ## Measure what recording costs, beside MixMonitor and sox
+bench: needs venv-dev ## Measure what recording and delivery cost, beside MixMonitor, sox, smbclient and sftp
 	@exec $(LAB) run --image asterisk22 -- $(BIN)/python -m tests.bench $(ARGS)
 
 soak: needs venv-dev ## Let everything fail at random while 500 calls are recorded (ARGS="--calls 2000")
