@@ -102,6 +102,7 @@ class Spools(Spool):
         self._stop_at_free = stop_at_free
         self._opened = False
         self._guard = threading.RLock()
+        self._opening = threading.Lock()
         self._homes: dict[str, Place] = {}
         """Recordings that are not in the first folder."""
         self._at_work: Counter[str] = Counter()
@@ -275,6 +276,12 @@ class Spools(Spool):
         return [place for place in self.places if str(place.root) not in left]
 
     def _open(self, place: Place) -> None:
+        """Harmless when it is open; one at a time, for its lock would refuse the second."""
+        with self._opening:
+            if not place.ready:
+                self._open_now(place)
+
+    def _open_now(self, place: Place) -> None:
         known = {each.path: each for each in self.ledger.placement.known}
         place.open(known.get(str(place.root)))
         if place.id and known.get(str(place.root)) != place.known:
