@@ -42,24 +42,24 @@ def recorder(tmp_path: Path, sftp_server: SftpServer) -> Iterator[Recorder]:
     assert_clean(made)
 
 
-def prepare(recorder: Recorder, *sizes: int) -> None:
+def prepare(recorder: Recorder, *sizes: int, targets: tuple[str, ...] = ("archive", "vault")) -> None:
     """Recordings whose calls are over, with legs of so many bytes, as a killed recorder leaves them."""
     with Spool(recorder.spool) as spool:
         for number, size in enumerate(sizes, 1):
-            recording = captured(f"20261121T12000{number}000-0000000{number}", size)
+            recording = captured(f"20261121T12000{number}000-0000000{number}", size, targets)
             folder = spool.create(recording)
             for side in ("remote", "local"):
                 leg = folder.legs / f"1-{side}.sln"
                 leg.write_bytes(bytes([number, 0]) * (size // 2))
 
 
-def captured(identity: str, size: int) -> Recording:
+def captured(identity: str, size: int, targets: tuple[str, ...] = ("archive", "vault")) -> Recording:
     began = NOW + timedelta(seconds=1)
     leg = Leg("ari-recorder/x/1", "x", began, began, began + timedelta(seconds=size / 16000), size)
     segment = Segment(1, 8000, "alaw", "start", leg, leg)
     call = Call("lab", "1.1", Direction.INBOUND, Party("+4930123"), Party("1001"), created_at=NOW,
                 answered_at=began, ended_at=leg.finished_at)  # fmt: skip
-    setting = Chosen("everything", "r1", targets=("archive", "vault"))
+    setting = Chosen("everything", "r1", targets=targets)
     deliveries = tuple(Delivery(target) for target in setting.targets)
     made = Recording(identity, State.DECIDED, NOW, call, setting, segments=(segment,), deliveries=deliveries)
     return replace(made, state=State.CAPTURED)
