@@ -146,7 +146,18 @@ _TABLE: tuple[tuple[Symptom, Applies], ...] = (
             "The connection broke.",
             "Try again; if it breaks at the same step, look at the server's log and at firewalls on the way.",
         ),
-        _code("torn"),
+        lambda case: (
+            case.code == "torn" or (_unreachable(case) and case.caused_by(ConnectionError, EOFError))
+        ),
+    ),
+    (
+        Symptom(
+            "unreachable",
+            "The server cannot be reached.",
+            "Check the address and the network on the way there; proxies, too.",
+            True,
+        ),
+        _code("unreachable"),
     ),
     (
         Symptom(

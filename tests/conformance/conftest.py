@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,26 @@ RIGS: dict[str, type[Rig]] = {rig.kind: rig for rig in (LocalRig, SftpRig, SmbRi
 NETWORKED = tuple(kind for kind, rig in RIGS.items() if rig.networked)
 
 
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Rig]]:
+    """A rig by its kind, started when it is first asked for and kept to the end."""
+    with ExitStack() as stack:
+
+        @cache
+        def rig_of(kind: str) -> Rig:
+            return stack.enter_context(RIGS[kind](tmp_path_factory.mktemp(f"rig-{kind}")))
+
+        yield rig_of
+
+
 @pytest.fixture(params=RIGS)
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+def rig(request: pytest.FixtureRequest, servers: Callable[[str], Rig], tmp_path: Path) -> Rig:
     """Every kind of target, one after the other, on an empty root."""
+    made = servers(request.param)
     folder = tmp_path / "rig"
     folder.mkdir()
-    with RIGS[request.param](folder) as made:
-        yield made
+    made.renew(folder)
+    return made
 
 
 @pytest.fixture

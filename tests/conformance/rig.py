@@ -102,6 +102,19 @@ class Rig(ABC):
     def full(self) -> AbstractContextManager[Target]:
         """A target with space for less than 3 MB, or a quota of that; to be used inside the context only."""
 
+    def renew(self, folder: Path) -> None:
+        """As new, for another test: the server goes on, the root is empty, `folder` is this test's alone."""
+        Rig.close(self)
+        self._made.clear()
+        self.folder = folder
+        if self.networked:
+            self.thaw()
+        self.start()
+        if self.root_exists:
+            self.remove_root()
+        self.target = self.make()
+        self.target.prepare()
+
     def close(self) -> None:
         for target in self._made:
             target.close()

@@ -71,6 +71,8 @@ class GraphPeer:
 
     def start(self) -> None:
         """Listen, or listen again after `kill`: at the same port, and with all that it knew."""
+        if self._thread is not None:
+            return
         if self._server.closed:
             self._server = _Server(self, self._context, self.port)
         serve = self._server.serve_forever
