@@ -140,6 +140,8 @@ class PbxLink:
             case Disconnected():
                 log.warning(str(item.error), action="pbx.lost", pbx=self.board.pbx, code=item.error.code)
                 self._ears.connected(self.board.pbx, item)
+                # As after a kill: the next connection finds out what is to be ordered.
+                workers.drop(_outlived)
                 if self._tasks is not None:
                     self._salvage.lost(self._tasks)
             case _:
@@ -324,6 +326,23 @@ class PbxLink:
         self.board.world = replace(self.board.world, reorders_lost=lost)
         for session in self.board.sessions.values():
             session.ledger.world = replace(session.ledger.world, reorders_lost=lost)
+
+
+def _outlived(command: cmd.Command) -> bool:
+    """An order that only means something on the connection it was made for. Whoever waits in the gate is let
+    go all the same: Asterisk may well answer requests."""
+    if isinstance(command, cmd.Together):
+        return all(_outlived(each) for each in command.commands)
+    return isinstance(
+        command,
+        cmd.TakeSnoop
+        | cmd.Record
+        | cmd.StopRecord
+        | cmd.DropChannel
+        | cmd.ReadChannel
+        | cmd.PollRtp
+        | cmd.Play,
+    )
 
 
 def unfinished(recording: Recording) -> bool:

@@ -39,6 +39,13 @@ class Workers:
         self._idle.clear()
         self._tasks.create_task(self._drain(worker), name=f"orders-{worker}")
 
+    def drop(self, pointless: Callable[[Command], bool]) -> None:
+        """Forget what waits and is `pointless` now; what is being carried out goes on."""
+        for queue in self._queues.values():
+            kept = [command for command in queue if not pointless(command)]
+            queue.clear()
+            queue.extend(kept)
+
     async def idle(self) -> None:
         """Until everything ordered so far has been carried out."""
         await self._idle.wait()

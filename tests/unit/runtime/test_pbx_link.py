@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from ari_recorder.asterisk.ari.client import AriClient
-from ari_recorder.asterisk.ari.connection import AriConnection, Connected
+from ari_recorder.asterisk.ari.connection import AriConnection, Connected, Disconnected
 from ari_recorder.asterisk.orders import Orders
 from ari_recorder.capture import commands as cmd
 from ari_recorder.capture import events as ev
@@ -21,6 +21,7 @@ from ari_recorder.capture.ledger import Surroundings
 from ari_recorder.capture.session import Session
 from ari_recorder.capture.switchboard import Switchboard
 from ari_recorder.model.call import Direction, Party
+from ari_recorder.model.errors import TransientError
 from ari_recorder.model.recording import Call, Chosen, Recording, State
 from ari_recorder.runtime.journal import Journal
 from ari_recorder.runtime.pbx_link import Ears, PbxLink
@@ -48,6 +49,8 @@ class Stage:
     obey: Callable[[cmd.Command], Awaitable[list[ev.Event]]] | None = None
     connections: int = 0
     heard_at: datetime | None = None
+    saved: list[Recording] = field(default_factory=list)
+    lost: int = 0
 
     def __post_init__(self) -> None:
         ids = iter(f"new{n}" for n in range(100))
@@ -87,7 +90,8 @@ class Stage:
     async def _ping(self) -> SimpleNamespace:
         return SimpleNamespace(at=datetime.now(UTC))
 
-    async def _save(self, _recording: Recording) -> bool:
+    async def _save(self, recording: Recording) -> bool:
+        self.saved.append(recording)
         return True
 
     async def _told(self, _recording: Recording) -> list[ev.Event]:
@@ -95,6 +99,7 @@ class Stage:
 
     def _connected(self, _pbx: str, error: object) -> None:
         self.connections += error is None
+        self.lost += error is not None
 
     async def _carry_out(self, command: cmd.Command) -> list[ev.Event]:
         self.ordered.append(command)
@@ -202,3 +207,27 @@ async def test_a_defect_in_one_call_hides_the_event_from_no_other(monkeypatch: p
         await stage.until(lambda: len(stage.seen) == 3)
         members = {s.channel: s.members for s in stage.board.sessions.values()}
         assert members == {"in-1": (), "in-2": ("in-1",)}
+
+
+async def test_orders_that_wait_do_not_outlive_their_connection_but_journal_entries_do() -> None:
+    """A frozen Asterisk takes seconds for each order: a reconnection must not wait for all of them."""
+    async with running() as stage:
+        answer = asyncio.Event()
+
+        async def frozen(command: cmd.Command) -> list[ev.Event]:
+            if isinstance(command, cmd.TakeSnoop):
+                await answer.wait()
+            return []
+
+        stage.obey = frozen
+        stage.told.put_nowait(ev.ChannelCreated(NOW, CALLER))
+        await stage.until(lambda: any(isinstance(c, cmd.TakeSnoop) for c in stage.ordered))
+        stage.told.put_nowait(ev.ChannelGone(NOW, CALLER, 16, "Normal Clearing"))
+        await stage.until(lambda: isinstance(stage.seen[-1], ev.ChannelGone))
+        saved = len(stage.saved)
+        stage.told.put_nowait(Disconnected(TransientError("ari.timeout", "Frozen.")))
+        await stage.until(lambda: stage.lost)
+        answer.set()
+        await stage.until(lambda: len(stage.saved) > saved)
+        rates = [c for c in stage.ordered if isinstance(c, cmd.ReadChannel) and c.channel != CALLER.id]
+        assert rates == [], "asked of snoops that are gone with the connection"
