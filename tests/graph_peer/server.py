@@ -106,6 +106,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, peer: GraphPeer, context: ssl.SSLContext, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
+        self.socket.settimeout(5)  # a client may be gone before it is accepted: nobody waits for the next
         self.peer = peer
         self.closed = False
         self._context = context
