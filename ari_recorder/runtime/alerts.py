@@ -35,6 +35,8 @@ OWN = "alerts:"
 
 PAUSES = (10.0, 30.0, 60.0, 300.0, 900.0)
 """Seconds before a message that could not be sent is tried again; the last one for ever."""
+MANY = 1000
+"""Conditions from which on even news wait for `REFRESH`: 20 000 take some 50 ms of the event loop."""
 REFRESH = 30.0
 """Seconds after which sentences are read again although nothing began, changed or ended."""
 
@@ -110,6 +112,7 @@ class Alerts:
         self._at = at
         self._matters: dict[str, Matter] = {}
         self._looked: float | None = None
+        self._news = True
         self._writing = asyncio.Lock()
         told = read_told(state) if settings.outlets else {}
         self._outlets = [self._outlet(one, told) for one in settings.outlets]
@@ -142,14 +145,16 @@ class Alerts:
         return _Outlet(make_teller(settings), Book(terms, memory))
 
     def _heard(self, _change: Change, _condition: Condition) -> None:
-        self._looked = None
+        self._news = True
 
     def _look(self) -> None:
-        """There may be thousands of conditions: they are gone through only when there is news."""
+        """There may be thousands of conditions: they are gone through when there is news, and not often."""
         at, now = self._at(), datetime.now(UTC)
-        if self._looked is None or at - self._looked >= REFRESH:
-            self._looked = at
-            self._matters = matters(self._conditions.active(), self._settings.ignore)
+        active = self._conditions.active()
+        rest = 0.0 if self._news and len(active) < MANY else REFRESH
+        if self._looked is None or at - self._looked >= rest:
+            self._looked, self._news = at, False
+            self._matters = matters(active, self._settings.ignore)
         for outlet in self._outlets:
             others = self._matters
             if outlet.key in others:

@@ -66,8 +66,8 @@ class Conditions:
         self._listeners.append(listener)
 
     def active(self) -> tuple[Condition, ...]:
-        """In the order in which they began."""
-        return tuple(sorted(self._active.values(), key=lambda one: (one.since, one.key)))
+        """In the order in which they began. Cheap, also for thousands."""
+        return tuple(self._active.values())
 
     def get(self, key: str) -> Condition | None:
         return self._active.get(key)

@@ -155,8 +155,8 @@ def test_a_pbx_goes_away_and_comes_back_over_a_kill(pbx22: Pbx, tmp_path: Path) 
         assert all_of_it.metric("pbx_up", pbx="lab") == 0
         health = all_of_it.health()
         assert (health["http"], health["status"], health["ready"]) == (503, "critical", False)
-        assert [one["key"] for one in health["conditions"]] == ["pbx:lab"]
-        assert recorder.status()["conditions"][0]["key"] == "pbx:lab"
+        assert "pbx:lab" in [one["key"] for one in health["conditions"]]
+        assert "pbx:lab" in [one["key"] for one in recorder.status()["conditions"]]
         assert "✗" in recorder.command("status").stdout
 
         recorder.kill()
