@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -22,15 +22,6 @@ LIMIT = 1.5
 """Seconds that the target under test gives a silent server."""
 SIZE = 3_000_000
 STEPS = [pytest.param(kind, step, id=f"{kind}-{step}") for kind in NETWORKED for step in RIGS[kind].steps]
-
-
-@pytest.fixture
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
-    """A kind by its name: the indirect parameter."""
-    folder = tmp_path / "rig"
-    folder.mkdir()
-    with RIGS[request.param](folder) as made:
-        yield made
 
 
 each_kind = pytest.mark.parametrize("rig", NETWORKED, indirect=True)
