@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ari_recorder.config.targets import TEMPLATE, TEMPLATE_WORDS, LocalTarget, SftpTarget, Target
 
-ADAPTER: TypeAdapter[LocalTarget | SftpTarget] = TypeAdapter(Target)
+ADAPTER: TypeAdapter[Target] = TypeAdapter(Target)
 FINGERPRINT = "SHA256:" + "aB3+/" * 8 + "xyz"
 SFTP = {
     "kind": "sftp",
@@ -25,7 +25,9 @@ SFTP = {
 
 
 def target(**values: object) -> LocalTarget | SftpTarget:
-    return ADAPTER.validate_python(values, context={"folder": Path("/etc/x")})
+    made = ADAPTER.validate_python(values, context={"folder": Path("/etc/x")})
+    assert isinstance(made, LocalTarget | SftpTarget)
+    return made
 
 
 def local(path: str) -> LocalTarget:
