@@ -175,7 +175,7 @@ def test_evidence_that_is_not_what_it_was_is_shown_as_stuck_until_it_is_mended(h
 # A policy with other targets -------------------------------------------------------------------------------
 
 
-def test_targets_are_exchanged_without_a_restart(host: Host) -> None:
+def test_targets_are_exchanged_without_a_restart(host: Host, dead: Host) -> None:
     host.policy("archive")
     for own in ("r-1", "r-2"):
         host.sealed(own, "archive", "vault")
@@ -188,10 +188,13 @@ def test_targets_are_exchanged_without_a_restart(host: Host) -> None:
         recorder.send_signal(signal.SIGHUP)
         until(lambda: not host.ids(), host.log)
         assert host.delivered("vault") == {"r-1", "r-2"}
-        host.policy("vault", more='hours = ["00:00-00:01"]')
+        begin, end = (datetime.now() + timedelta(hours=hours) for hours in (6, 7))
+        host.policy("vault", more=f'hours = ["{begin:%H:%M}-{end:%H:%M}"]')
         recorder.send_signal(signal.SIGHUP)
         until(lambda: "target.removed" in host.actions(), host.log)
         until(lambda: [t["name"] for t in host.told("status", status=1)["targets"]] == ["vault"], host.log)
+        host.told("spool", "adopt", str(dead.captured("r-3", "vault").path))
+        until(lambda: "waits for its hours, from" in host.ask("status").output, host.log)
         (host.folder / "policy.toml").write_text("[[target]]\nkind = 3\n", encoding="utf-8")
         recorder.send_signal(signal.SIGHUP)
         until(lambda: "policy.refused" in host.actions(), host.log)
