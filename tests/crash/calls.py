@@ -203,8 +203,9 @@ def _legs(stage: Scene) -> Path:
 
 
 def spool_of(spool: Path) -> list[str]:
-    """Everything in the spool but its lock, hidden things included."""
-    return sorted(path.name for path in spool.iterdir() if path.name != "lock")
+    """Everything in the spool but its own furniture, hidden things included."""
+    own = {"lock", ".place", ".reserve"}
+    return sorted(path.name for path in spool.iterdir() if path.name not in own)
 
 
 def channels_of(pbx: Pbx) -> list[str]:
