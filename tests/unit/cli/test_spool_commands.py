@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -394,6 +395,19 @@ def test_an_export_that_is_killed_leaves_nothing_under_its_name(host: Host, tmp_
 
 
 # Root types it ---------------------------------------------------------------------------------------------
+
+
+def test_what_root_does_stays_the_recorders_own(host: Host, dead: Host) -> None:
+    blocked(host, "r-1")
+    dead.captured("r-2")
+    user = 65534 if os.geteuid() == 0 else os.geteuid()  # for anybody else there is nothing to hand over
+    for parent in host.folder.parents[:3]:
+        parent.chmod(0o755)
+    for path in (host.folder, *host.folder.rglob("*")):
+        os.chown(path, user, -1)
+    assert host.told("spool", "retry", "--all")["outcome"] == "done"
+    assert host.told("spool", "adopt", str(dead.spool.root))["adopted"] == ["r-2"]
+    assert {path.stat().st_uid for path in host.folder.rglob("*")} == {user}
 
 
 def test_the_note_of_where_it_came_from_is_not_doubled(host: Host, dead: Host) -> None:
