@@ -98,7 +98,7 @@ path = "$Y/$M/$D"
 # host = "vault.example.org"
 # user = "recorder"
 # key_file = "vault.key"                # or password_file
-# known_hosts = "vault.known_hosts"     # made by: ssh-keyscan vault.example.org (compare the fingerprint!)
+# known_hosts = "vault.known_hosts"     # made by: ari-recorder target trust vault
 # folder = "recordings"
 
 # Settings are asked in this order; the first that matches decides. Each is off until enabled = true.
