@@ -54,11 +54,11 @@ def why_unusable(settings: config.Target) -> ConfigError:
         return ConfigError(
             "target.disabled",
             f'Target "{settings.name}" is switched off; recordings for it wait in the spool.',
-            remedy='Set "enabled = true" at the target in the policy and restart the recorder.',
+            remedy='Set "enabled = true" at the target in the policy and send the recorder SIGHUP.',
         )
     return ConfigError(
         "target.incomplete",
         f'Target "{settings.name}" is incomplete; recordings for it wait in the spool. '
         f"Missing: {'; '.join(settings.missing())}.",
-        remedy="Add what is missing to the target in the policy and restart the recorder.",
+        remedy="Add what is missing to the target in the policy and send the recorder SIGHUP.",
     )
