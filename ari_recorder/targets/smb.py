@@ -218,8 +218,12 @@ class SmbTarget:
                 session = self._idle.pop() if self._idle else None
             if session is None:
                 return self._connected()
-            if session.reusable and time.monotonic() - session.idle_since < IDLE:
-                return session
+            try:
+                if time.monotonic() - session.idle_since < IDLE and session.answers():
+                    return session
+            except WIRE_ERRORS as error:
+                self._discard(session)
+                raise explained(error, self._settings, "an idle connection") from error
             self._discard(session)
 
     def _connected(self) -> Session:

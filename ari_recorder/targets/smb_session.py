@@ -30,7 +30,7 @@ from smbprotocol.tree import TreeConnect
 from ..disk import durable
 from ..model.errors import RecorderError
 from .base import Stat
-from .smb_wire import Garbage, SmbConnection, readable
+from .smb_wire import Garbage, Silent, SmbConnection, readable
 
 BLOCK = 1024 * 1024
 """Bytes of one read or write request, where the server takes so many."""
@@ -87,10 +87,18 @@ class Session:
     def alive(self) -> bool:
         return self._connection.alive
 
-    @property
-    def reusable(self) -> bool:
-        """May serve a further call."""
-        return self._connection.reusable
+    def answers(self) -> bool:
+        """Ask the server whether an idle session may serve a further call; `Silent` when it says nothing."""
+        if not self._connection.reusable:
+            return False
+        try:
+            with readable():
+                self._connection.echo(sid=self._tree.session.session_id)
+        except Silent:
+            raise
+        except WIRE_ERRORS:
+            return False
+        return True
 
     def close(self) -> None:
         self._connection.cut()
