@@ -19,8 +19,8 @@ class DiskSettings(Table):
     critical_hours: Annotated[float, Field(gt=0, le=8760)] = 2.0
     """From here on the warning is a critical one."""
     stop_at_free: Annotated[int, Field(strict=True, ge=0, le=10_000_000)] = 200
-    """Megabytes: a disk with less free space begins no new recording, so that running ones can end. Of a small
-    disk, such as a RAM disk, a tenth."""
+    """Megabytes: a disk with less free space begins no new recording, so that running ones can end. Of a
+    small disk, such as a RAM disk, a tenth."""
 
     @model_validator(mode="after")
     def _ordered(self) -> DiskSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -58,7 +58,7 @@ async def eventually(ask: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def delivering(
-    targets: Mapping[str, Target] | list[Target], **more: Any
+    targets: Mapping[str, Target] | Sequence[Target], **more: Any
 ) -> AsyncIterator[tuple[Deliverer, Watched]]:
     watched = Watched()
     by_name = targets if isinstance(targets, Mapping) else {t.name: t for t in targets}
