@@ -134,8 +134,9 @@ class Hearing:
             due = self._memory.gaps or self._memory.outgoing
             try:
                 if due and loop.time() - stated_at >= APART:
+                    resumed = self._memory.outgoing is not None
                     await self._state_gaps()
-                    stated_at = loop.time()
+                    stated_at = stated_at if resumed else loop.time()
                 else:
                     await self._note()
                 failing = False
