@@ -154,7 +154,7 @@ def test_the_spool_moves_its_disk_is_exchanged_and_it_moves_back(recorder: Recor
     give_back(archive, recorder, 3)
 
 
-@pytest.mark.parametrize("moment", ["move.copied:2", "move.decided:2", "move.arrived:2", "move.left:2"])
+@pytest.mark.parametrize("moment", ["move.copied:2", "move.decided:2"])
 def test_killed_in_mid_move_it_goes_on_where_it_was(recorder: Recorder, moment: str) -> None:
     archive = seal_without_archive(recorder, 3)
     recorder.kill()
