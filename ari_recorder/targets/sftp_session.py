@@ -18,8 +18,9 @@ import paramiko
 from paramiko import sftp as protocol
 
 from ..disk import durable
+from ..disk.faults import fault_point
 from ..model.errors import RecorderError
-from .ssh import Connection
+from .ssh import Connection, readable
 
 BLOCK = 32 * 1024
 """Bytes of one read or write request: what every server takes."""
@@ -52,6 +53,17 @@ class Disk:
     read_only: bool
 
 
+class Client(paramiko.SFTPClient):
+    """paramiko's client, for which an answer that cannot be read is an SSHException, and Latin-1 is none."""
+
+    def _read_response(self, waitfor: Any = None) -> Any:
+        with readable():
+            return super()._read_response(waitfor)  # type: ignore[misc]
+
+    def _convert_status(self, msg: paramiko.Message) -> None:
+        _demand_ok(msg)
+
+
 class Session:
     """One SFTP channel on a connection of its own; used by one thread at a time."""
 
@@ -59,11 +71,11 @@ class Session:
         self.connection = connection
         self.idle_since = 0.0
         self._can_sync = True
-        with connection.watchdog.armed():
+        with connection.watchdog.armed(), readable():
             channel = connection.transport.open_session(timeout=seconds)
             channel.settimeout(seconds)
             channel.invoke_subsystem("sftp")
-            self.sftp: Any = paramiko.SFTPClient(channel)
+            self.sftp: Any = Client(channel)
 
     @property
     def alive(self) -> bool:
@@ -82,6 +94,7 @@ class Session:
             if written % SYNC_EVERY == 0:
                 self._sync(ahead, handle)
             ahead.settle(DEPTH)
+            fault_point("sftp.block")
         self._sync(ahead, handle)
         ahead.settle(0)
         return written
@@ -236,7 +249,7 @@ def _data(kind: int, message: paramiko.Message) -> bytes:
 
 def _demand_ok(message: paramiko.Message) -> None:
     code = message.get_int()
-    text = message.get_text()
+    text = message.get_string().decode("utf-8", "replace")  # some servers speak in Latin-1
     if code == protocol.SFTP_EOF:
         raise EOFError(text)
     if code != protocol.SFTP_OK:

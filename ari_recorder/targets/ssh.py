@@ -40,6 +40,17 @@ CIPHERS = (
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
+@contextmanager
+def readable() -> Iterator[None]:
+    """Whatever a broken or hostile answer makes paramiko raise becomes an SSHException."""
+    try:
+        yield
+    except (paramiko.SSHException, paramiko.SFTPError, OSError, EOFError, RecorderError):
+        raise
+    except Exception as error:
+        raise paramiko.SSHException(f"an answer could not be read: {type(error).__name__}") from error
+
+
 class Watchdog:
     """Closes a connection when, while it is armed, `progress` is not called for `seconds`."""
 
@@ -172,9 +183,9 @@ class Login:
         at(Step.IDENTIFY)
         begun = time.monotonic()
         try:
-            with connection.watchdog.armed():
+            with connection.watchdog.armed(), readable():
                 transport.start_client(timeout=settings.timeout)
-            return connection, transport.get_remote_server_key()
+                return connection, transport.get_remote_server_key()
         except paramiko.ssh_exception.IncompatiblePeer as error:
             connection.close()
             if "host key" in str(error):
@@ -194,7 +205,7 @@ class Login:
         settings, transport = self._settings, connection.transport
         at(Step.LOGIN)
         try:
-            with connection.watchdog.armed():
+            with connection.watchdog.armed(), readable():
                 if settings.key_file is not None:
                     more = transport.auth_publickey(self._user, self._key())
                 else:

@@ -15,7 +15,7 @@ import paramiko
 
 from ..config import targets as config
 from ..model.errors import PermanentError, TransientError
-from .ssh import Connection, Login
+from .ssh import Connection, Login, readable
 
 KEEPALIVE = 30
 """Seconds after which an idle connection shows signs of life, for firewalls on the way."""
@@ -119,7 +119,7 @@ class Tunnelled:
     def __call__(self, host: str, port: int) -> Stream:
         connection = self._login.connect()
         try:
-            with connection.watchdog.armed():
+            with connection.watchdog.armed(), readable():
                 channel = connection.transport.open_channel(
                     "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=self._settings.timeout
                 )
