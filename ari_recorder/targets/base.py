@@ -31,7 +31,7 @@ from typing import IO, BinaryIO, Protocol, runtime_checkable
 
 from ..disk.digest import digest
 from ..model.delivery import Receipt
-from ..model.errors import IntegrityError, PermanentError, RecorderError
+from ..model.errors import IntegrityError, PermanentError, RecorderError, TransientError
 from . import pace
 
 
@@ -172,6 +172,15 @@ def adopted(target: Target, path: PurePosixPath, *, sha256: str, size: int) -> R
         "target.conflict",
         f'A different file already stands under {path} in target "{target.name}"; it was not overwritten.',
         remedy="Move the other file away; the delivery is then made by itself.",
+    )
+
+
+def taken_away(target: Target, path: PurePosixPath) -> TransientError:
+    """Neither the part file nor the final one is there any more, so no other writer was faster."""
+    return TransientError(
+        "target.torn",
+        f'{path} was taken away from target "{target.name}" while it was at work on.',
+        remedy="If this is seen again: a program that moves or deletes files there? Exclude the folder.",
     )
 
 

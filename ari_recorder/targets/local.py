@@ -29,6 +29,7 @@ from .base import (
     open_source,
     part_name,
     receipt,
+    taken_away,
 )
 from .steps import Step, at
 
@@ -69,9 +70,7 @@ class LocalTarget:
         with self._inside(path) as root:
             part = root / path.parent / part_name(path.name, sha256)
             _make_folders(root, path.parent)
-            if found := adopted(self, path, sha256=sha256, size=size):
-                part.unlink(missing_ok=True)
-                _sync(root, path)
+            if found := self._adopted(root, path, part, sha256=sha256, size=size):
                 return found
             with open_source(source, sha256=sha256, size=size) as stream:
                 at(Step.WRITE)
@@ -83,7 +82,9 @@ class LocalTarget:
                 if not os.path.lexists(final) and part.exists():
                     part.unlink(missing_ok=True)
                     raise mismatch(self.name, path)
-                return self.put(source, path, sha256=sha256, size=size)  # another writer was faster
+                if found := self._adopted(root, path, part, sha256=sha256, size=size):
+                    return found  # another writer was faster
+                raise taken_away(self, path)
             _sync(root, path)
         return receipt(path, sha256=sha256, size=size)
 
@@ -116,6 +117,16 @@ class LocalTarget:
 
     def close(self) -> None:
         """Nothing is kept open between calls."""
+
+    def _adopted(
+        self, root: Path, path: PurePosixPath, part: Path, *, sha256: str, size: int
+    ) -> Receipt | None:
+        """The receipt of the very file that stands there already; what is left of a part file goes."""
+        found = adopted(self, path, sha256=sha256, size=size)
+        if found is not None:
+            part.unlink(missing_ok=True)
+            _sync(root, path)
+        return found
 
     @contextmanager
     def _inside(self, path: PurePosixPath) -> Iterator[Path]:

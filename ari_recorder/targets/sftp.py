@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 from ..config import targets as config
 from ..disk import durable
 from ..disk.digest import digest
+from ..disk.faults import fault_point
 from ..model.delivery import Receipt
 from ..model.errors import PermanentError, RecorderError, TransientError
 from .base import (
@@ -28,6 +29,7 @@ from .base import (
     open_source,
     part_name,
     receipt,
+    taken_away,
 )
 from .sftp_session import UNSURE, WIRE_ERRORS, Session
 from .ssh import Login
@@ -74,8 +76,7 @@ class SftpTarget:
         path = checked(path)
         final = self._root / path
         part = final.with_name(part_name(path.name, sha256))
-        if found := adopted(self, path, sha256=sha256, size=size):
-            self._drop(part)
+        if found := self._adopted(path, part, sha256=sha256, size=size):
             return found
         with open_source(source, sha256=sha256, size=size) as stream, self._session(path, size) as session:
             for resume in (True, False):
@@ -89,7 +90,9 @@ class SftpTarget:
             if _lstat(session, final) is None and _lstat(session, part) is not None:
                 session.sftp.remove(str(part))
                 raise mismatch(self.name, path)
-        return self.put(source, path, sha256=sha256, size=size)  # another writer was faster
+        if found := self._adopted(path, part, sha256=sha256, size=size):
+            return found  # another writer was faster
+        raise taken_away(self, path)
 
     def stat(self, path: PurePosixPath) -> Stat | None:
         with self._session(path) as session:
@@ -117,6 +120,9 @@ class SftpTarget:
                 text = f'There is no file {path} in target "{self.name}".'
                 raise PermanentError("target.missing", text) from error
             raise explained from error
+        except BaseException:
+            self._discard(session)
+            raise
 
     def delete(self, path: PurePosixPath) -> bool:
         with self._session(path) as session:
@@ -147,6 +153,7 @@ class SftpTarget:
     ) -> bool:
         """Write the part file; True when only the rest was sent, behind what an earlier attempt left."""
         file = self._create(session, path.parent, str(part))
+        fault_point("sftp.opened")
         try:
             there = file.stat().st_size or 0
             kept = (
@@ -158,6 +165,7 @@ class SftpTarget:
                 file.truncate(size)
         finally:
             file.close()
+        fault_point("sftp.written")
         return resume
 
     def _agrees(
@@ -190,6 +198,7 @@ class SftpTarget:
                     return False
         except FileNotFoundError:
             return False
+        fault_point("sftp.checked")
         at(Step.RENAME)
         return _published(session, part, self._root / path)
 
@@ -223,10 +232,15 @@ class SftpTarget:
             except OSError:
                 if not _is_folder(session, place):
                     raise
+            fault_point("sftp.folder")
 
-    def _drop(self, part: PurePosixPath) -> None:
-        with self._session(part) as session, suppress(FileNotFoundError):
-            session.sftp.remove(str(part))
+    def _adopted(self, path: PurePosixPath, part: PurePosixPath, *, sha256: str, size: int) -> Receipt | None:
+        """The receipt of the very file that stands there already; what is left of a part file goes."""
+        found = adopted(self, path, sha256=sha256, size=size)
+        if found is not None:
+            with self._session(part) as session, suppress(FileNotFoundError):
+                session.sftp.remove(str(part))
+        return found
 
     @contextmanager
     def _session(self, path: PurePosixPath, needed: int = 0) -> Iterator[Session]:
@@ -270,8 +284,11 @@ class SftpTarget:
                 remedy="Check that the server offers SFTP to this user.",
             ) from error
         with self._guard:
-            self._all.add(session)
-        return session
+            if not self._closed:
+                self._all.add(session)
+                return session
+        session.close()
+        raise TransientError("target.torn", f'Target "{self.name}" is being closed.')
 
     def _give_back(self, session: Session) -> None:
         session.idle_since = time.monotonic()
@@ -356,6 +373,7 @@ def _published(session: Session, part: PurePosixPath, final: PurePosixPath) -> b
         if _lstat(session, final) is not None or _lstat(session, part) is None:
             return False
         session.sftp.posix_rename(str(part), str(final))
+    fault_point("sftp.renamed")
     return True
 
 

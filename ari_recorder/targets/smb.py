@@ -19,6 +19,7 @@ from smbprotocol.exceptions import SMBResponseException
 
 from ..config import targets as config
 from ..disk.digest import digest
+from ..disk.faults import fault_point
 from ..model.delivery import Receipt
 from ..model.errors import PermanentError, TransientError
 from .base import (
@@ -31,6 +32,7 @@ from .base import (
     open_source,
     part_name,
     receipt,
+    taken_away,
 )
 from .smb_errors import explained
 from .smb_login import Login
@@ -78,8 +80,7 @@ class SmbTarget:
     def put(self, source: Path, path: PurePosixPath, *, sha256: str, size: int) -> Receipt:
         path = checked(path)
         part = path.with_name(part_name(path.name, sha256))
-        if found := adopted(self, path, sha256=sha256, size=size):
-            self.delete(part)
+        if found := self._adopted(path, part, sha256=sha256, size=size):
             return found
         with (
             open_source(source, sha256=sha256, size=size) as stream,
@@ -92,12 +93,15 @@ class SmbTarget:
             if begin and whole is False:  # what a torn upload had left was not its beginning
                 self._upload(session, stream, part, size, resume=False)
                 whole = self._whole(session, part, sha256=sha256, size=size)
+            fault_point("smb.checked")
             if whole and self._published(session, part, path):
                 return receipt(path, sha256=sha256, size=size)
             if whole is False and session.stat(self._name(session.root, path)) is None:
                 session.remove(self._name(session.root, part))
                 raise mismatch(self.name, path)
-        return self.put(source, path, sha256=sha256, size=size)  # another writer was faster
+        if found := self._adopted(path, part, sha256=sha256, size=size):
+            return found  # another writer was faster
+        raise taken_away(self, path)
 
     def stat(self, path: PurePosixPath) -> Stat | None:
         with self._session(str(path)) as session:
@@ -131,6 +135,13 @@ class SmbTarget:
             self._idle.clear()
         for session in sessions:
             session.close()
+
+    def _adopted(self, path: PurePosixPath, part: PurePosixPath, *, sha256: str, size: int) -> Receipt | None:
+        """The receipt of the very file that stands there already; what is left of a part file goes."""
+        found = adopted(self, path, sha256=sha256, size=size)
+        if found is not None:
+            self.delete(part)
+        return found
 
     def _upload(
         self, session: Session, stream: BinaryIO, part: PurePosixPath, size: int, *, resume: bool
@@ -172,6 +183,7 @@ class SmbTarget:
                     remedy="A link? Move it away; the delivery is then made by itself.",
                 ) from error
             return False
+        fault_point("smb.renamed")
         return True
 
     def _make_folders(self, session: Session, relative: PurePosixPath) -> None:
@@ -184,6 +196,7 @@ class SmbTarget:
         for parent in (*reversed(relative.parents), relative):
             if parent.name:
                 session.make_folder(self._name(session.root, parent))
+                fault_point("smb.folder")
 
     def _name(self, root: str, path: PurePosixPath) -> str:
         """A path as the share knows it. PermanentError `target.denied` for what Windows would not take."""

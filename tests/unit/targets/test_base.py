@@ -12,6 +12,7 @@ import pytest
 from ari_recorder.config import targets as config
 from ari_recorder.disk import durable
 from ari_recorder.model.errors import PermanentError, RecorderError, TransientError
+from ari_recorder.targets import local
 from ari_recorder.targets.base import checked, is_part, part_name
 from ari_recorder.targets.local import LocalTarget
 from ari_recorder.targets.register import make_target, make_targets
@@ -136,3 +137,20 @@ def test_a_torn_upload_is_continued(
     put(target, tmp_path, content)
     assert sizes == [durable.BLOCK] * written
     assert (tmp_path / "root/a/file").read_bytes() == content
+
+
+def test_a_place_that_takes_part_files_away_is_not_filled_for_ever(
+    target: LocalTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as an inbox that something empties."""
+    looks = []
+
+    def emptied(part: Path, _final: Path, **_more: object) -> bool:
+        looks.append(part)
+        part.unlink()
+        return False
+
+    monkeypatch.setattr(local, "_finished", emptied)
+    with pytest.raises(TransientError, match="taken away") as caught:
+        put(target, tmp_path)
+    assert (caught.value.code, len(looks)) == ("target.torn", 1)
