@@ -2,20 +2,23 @@
 
 Asterisk writes a leg at least every 2 s while it records, silence too (ASTERISK.md, "Files"). When it answers
 nobody and none of the running legs grows for long, it is taken for dead. Should it wake up again, what goes
-on there is recorded anew.
+on there is recorded anew. No clock on a wall counts: it may be set, and that of the files may be the PBX's.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ..model.recording import Recording
+from ..spool.lane import in_thread
 
 LOOK_EVERY = 5.0
 """Seconds, or a quarter of the patience where that is less."""
+
+Traces = frozenset[tuple[str, int, int]]
+"""Path, size and time of the last change of each leg."""
 
 
 class Salvage:
@@ -46,21 +49,35 @@ class Salvage:
             self._watch = None
 
     async def _wait(self, folder: Path) -> None:
-        lost_at = datetime.now(UTC)
+        clock = asyncio.get_running_loop().time
+        alive_at, before = clock(), await self._seen(folder)
         while True:
             await asyncio.sleep(min(LOOK_EVERY, self._patience / 4))
-            grown = await asyncio.to_thread(last_growth, folder, list(self._running()))
-            silent = datetime.now(UTC) - max(lost_at, grown or lost_at)
-            if silent.total_seconds() >= self._patience:
+            now = await self._seen(folder)
+            # Where the folder is out of reach as well, it may be the network alone; nothing could be sealed.
+            if now is None or (before is not None and now - before):
+                alive_at = clock()
+            before = now
+            if clock() - alive_at >= self._patience:
                 self._presume_dead()
                 return
 
+    async def _seen(self, folder: Path) -> Traces | None:
+        """None while they cannot be seen. In a thread of its own: what is mounted from a dead host hangs."""
+        running = list(self._running())
+        try:
+            return await in_thread(lambda: traces(folder, running), "salvage")
+        except OSError:
+            return None
 
-def last_growth(folder: Path, recordings: Iterable[Recording]) -> datetime | None:
-    """When Asterisk last wrote to a leg of these recordings; None when there is none."""
-    times = [
-        path.stat().st_mtime
-        for recording in recordings
-        for path in (folder / "ari-recorder" / recording.id).glob("*")
-    ]
-    return datetime.fromtimestamp(max(times), UTC) if times else None
+
+def traces(folder: Path, recordings: Iterable[Recording]) -> Traces:
+    """What Asterisk has written of these recordings so far; OSError where that cannot be seen."""
+    legs = folder / "ari-recorder"
+    legs.stat()  # Asterisk makes it with the first leg: without it the folder is not mounted
+    found = set()
+    for recording in recordings:
+        for path in (legs / recording.id).glob("*"):
+            facts = path.stat()
+            found.add((str(path), facts.st_size, facts.st_mtime_ns))
+    return frozenset(found)

@@ -1,19 +1,14 @@
-"""Names of legs that Asterisk has still to delete outlive the recorder; a silent Asterisk is given up."""
+"""Names of legs that Asterisk has still to delete outlive the recorder; orphans are told by their folders."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ari_recorder.config.machine import parse_machine
-from ari_recorder.model.call import Direction, Party
-from ari_recorder.model.recording import Call, Chosen, Recording, State
 from ari_recorder.runtime.leg_stores import Leftovers, leg_stores
 from ari_recorder.runtime.orphans import in_folder, in_names
-from ari_recorder.runtime.salvage import Salvage, last_growth
 
 
 async def test_what_could_not_be_deleted_is_remembered_and_tried_again(tmp_path: Path) -> None:
@@ -55,59 +50,6 @@ url = "https://pbx.example:8089"
     there = stores["there"]
     assert not isinstance(there, Path)
     assert "through ARI" in there.place
-
-
-def recording() -> Recording:
-    call = Call("pbx", "c1", Direction.INBOUND, Party(), Party())
-    return Recording("r1", State.CAPTURING, datetime.now(UTC), call, Chosen("all", "r1"))
-
-
-async def test_a_pbx_without_a_sign_is_presumed_dead_once_its_legs_stand_still(tmp_path: Path) -> None:
-    leg = tmp_path / "ari-recorder" / "r1" / "1-remote.sln"
-    leg.parent.mkdir(parents=True)
-    leg.write_bytes(b"\0\0")
-    dead = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    growing = 12
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-        salvage = Salvage(tmp_path, 0.4, lambda: [grown()], dead.set)
-
-        def grown() -> Recording:
-            nonlocal growing
-            if growing:
-                growing -= 1
-                os.utime(leg)
-            return recording()
-
-        began = loop.time()
-        salvage.lost(tasks)
-        salvage.lost(tasks)
-        await dead.wait()
-    assert growing == 0
-    assert loop.time() - began >= 1.2
-
-
-async def test_a_pbx_that_comes_back_is_not_given_up(tmp_path: Path) -> None:
-    told: list[str] = []
-    async with asyncio.TaskGroup() as tasks:
-        salvage = Salvage(tmp_path, 0.1, list, lambda: told.append("dead"))
-        salvage.lost(tasks)
-        salvage.found()
-        nothing_seen = Salvage(None, 0.1, list, lambda: told.append("dead"))
-        nothing_seen.lost(tasks)
-    assert told == []
-
-
-def test_growth_is_told_by_the_files(tmp_path: Path) -> None:
-    assert last_growth(tmp_path, [recording()]) is None
-    leg = tmp_path / "ari-recorder" / "r1" / "1-local.sln"
-    leg.parent.mkdir(parents=True)
-    leg.touch()
-    at = datetime.now(UTC) - timedelta(minutes=5)
-    os.utime(leg, (at.timestamp(), at.timestamp()))
-    found = last_growth(tmp_path, [recording()])
-    assert found is not None
-    assert abs(found - at) < timedelta(milliseconds=1)
 
 
 def test_orphans_are_folders_that_hold_legs(tmp_path: Path) -> None:
