@@ -119,7 +119,7 @@ def retry_after(header: str | None, now: datetime) -> float | None:
         return min(float(text[:9]), LONGEST_WAIT)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return min(max((at - now).total_seconds(), 0.0), LONGEST_WAIT)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from ..config import targets as config
 from ..model.errors import TransientError
 from .graph_errors import broken
 
 CONNECTIONS = 16
+
+PIECE = 64 * 1024
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes of an answer that is not a file: a list of a thousand libraries has less than a quarter of that."""
+
+
+# Every failure reaches the admin as one of our errors; msal would log the whole answer besides, tokens too.
+logging.getLogger("msal").setLevel(logging.CRITICAL + 1)
 
 
 class Wire(requests.Session):
@@ -37,9 +49,19 @@ class Wire(requests.Session):
         self.mount("https://", HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS))
 
     def request(self, method: Any, url: Any, *args: Any, **more: Any) -> requests.Response:
-        """As in requests; `timeout` is there by itself. Also what msal calls."""
+        """As in requests; `timeout` is there by itself. Also what msal calls.
+
+        Redirects are followed nowhere: with one the app's secret would go wherever the login service, or
+        who stands in for it, says. An answer that is not a `stream` has come whole, or is an error.
+        """
         more.setdefault("timeout", self.patience)
-        return super().request(method, url, *args, **more)
+        more["allow_redirects"] = False
+        streamed = more.get("stream") or False
+        more["stream"] = True
+        response = super().request(method, url, *args, **more)
+        if not streamed:
+            _take_in(response, self.patience)
+        return response
 
     def ask(self, method: str, url: str, where: str, **more: Any) -> requests.Response:
         """A request to an https address, redirects not followed. RecorderError when no answer comes."""
@@ -60,6 +82,25 @@ class Wire(requests.Session):
     def close(self) -> None:
         self._ended.set()
         super().close()
+
+
+def _take_in(response: requests.Response, seconds: float) -> None:
+    """Read an answer's body. Each piece of it could take its time, and there could be any number of them."""
+    body, begun = bytearray(), time.monotonic()
+    try:
+        while piece := response.raw.read1(PIECE, decode_content=True):
+            body += piece
+            if len(body) > LARGEST:
+                raise requests.ConnectionError("the answer is too long")
+            if time.monotonic() - begun > seconds:
+                raise requests.ReadTimeout("the answer timed out")
+    except (HTTPError, OSError) as error:  # what urllib3 raises, and requests' own above
+        response.close()
+        if isinstance(error, requests.RequestException):
+            raise
+        raise requests.ConnectionError(error) from error
+    response._content = bytes(body)  # where requests itself keeps what it has read
+    response._content_consumed = True  # type: ignore[attr-defined]
 
 
 class Slice:

@@ -24,6 +24,7 @@ NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
         ("120", 120.0),
         (" 0 ", 0.0),
         ("999999999999999999999", 86400.0),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
         (format_datetime(NOW - timedelta(days=1), usegmt=True), 0.0),
         (format_datetime(NOW + timedelta(days=90), usegmt=True), 86400.0),
