@@ -78,6 +78,7 @@ class OneDriveTarget:
             if (how := self._confirmed(item, source, wanted)) is None:
                 self._take_back(item)
                 raise self._mismatch(wanted)
+            self._demand_place(item, path)
             return self._received(item, wanted, how)
 
     def stat(self, path: PurePosixPath) -> Stat | None:
@@ -136,6 +137,15 @@ class OneDriveTarget:
                     raise
                 self.drive.forget_folders()
         raise AssertionError  # the second attempt returns or raises
+
+    def _demand_place(self, item: Item, path: PurePosixPath) -> None:
+        """A folder keeps its id when somebody renames or moves it, and what is on its way goes along."""
+        there = self.drive.item(path)
+        if there is None or there.id != item.id:
+            self.drive.forget_folders()
+            self._take_back(item)
+            text = f'The folder of {path} in target "{self.name}" was moved or renamed meanwhile.'
+            raise TransientError("target.torn", text)
 
     def _adopted(self, there: Item, wanted: Wanted) -> Receipt:
         """The receipt for what stands there already. PermanentError `target.conflict` for anything else."""

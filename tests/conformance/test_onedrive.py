@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
+import requests
 
 from ari_recorder.model.errors import ConfigError, PermanentError, TransientError
+from ari_recorder.targets import graph_wire
 from tests.graph_peer import tls
+from tests.graph_peer.server import GraphPeer
+from tests.graph_peer.wire import Answer
 
 from .onedrive_scene import LARGE, Scene, failure, put
 from .rig_onedrive import ROOT
@@ -131,6 +135,51 @@ def test_a_token_is_not_used_to_its_very_end(scene: Scene, sample: MakeSample) -
     assert len(scene.peer.entra.granted) == 2
 
 
+def test_a_redirected_login_tells_the_secret_to_nobody(
+    scene: Scene, sample: MakeSample, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever is asked for a token keeps it to himself where to go next."""
+    with GraphPeer(tmp_path / "other") as other:
+        trusted = tmp_path / "both.pem"
+        trusted.write_bytes(scene.peer.ca_file.read_bytes() + other.ca_file.read_bytes())
+        elsewhere = Answer(307, {"access_token": "geheim"}, headers={"Location": f"{other.address}/x/token"})
+        scene.peer.faults.plan("token", elsewhere)
+        error = scene.failure(sample(b"x"), ca_file=trusted)
+        assert error.code in ("target.unreachable", "target.login")
+        assert other.log == []
+        assert "geheim" not in caplog.text
+
+
+def test_what_is_no_token_is_not_logged(
+    scene: Scene, sample: MakeSample, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.peer.faults.plan("token", Answer(200, body=b'{"access_token": "geheim", cut off'))
+    assert scene.failure(sample(b"x")).code == "target.unreachable"
+    assert "geheim" not in caplog.text
+
+
+def test_an_answer_without_an_end_is_given_up(scene: Scene, sample: MakeSample) -> None:
+    scene.peer.faults.plan("item", Answer(200, body=b"[" * (graph_wire.LARGEST + 1)))
+    assert scene.failure(sample(b"x")).code == "target.torn"
+
+
+def test_an_answer_that_drips_is_given_up() -> None:
+    class Drip:
+        def read1(self, _size: int, *, decode_content: bool) -> bytes:
+            return b" " if decode_content else b""
+
+        def close(self) -> None:
+            self.closed = True
+
+        release_conn = close
+
+    answer = requests.Response()
+    answer.raw = Drip()
+    with pytest.raises(requests.ReadTimeout):
+        graph_wire._take_in(answer, 0.05)
+    assert answer.raw.closed
+
+
 # Place ---------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +243,17 @@ def test_names_differ_by_more_than_case(scene: Scene, sample: MakeSample) -> Non
     with pytest.raises(PermanentError) as caught:
         put(target, sample(b"two"), PurePosixPath("folder/name"))
     assert caught.value.code == "target.conflict"
+
+
+def test_a_folder_that_is_renamed_takes_no_file_along(scene: Scene, sample: MakeSample) -> None:
+    """Its id stays, and the recorder remembers ids."""
+    target, one = scene.target(), sample(b"one")
+    put(target, sample(b"before"), PATH.with_name("before"))
+    scene.peer.drive.rename((scene.root / PATH).parent, "renamed")
+    assert failure(target, one).code == "target.torn"
+    assert [p.name for p in scene.root.rglob("*") if p.is_file()] == ["before"]
+    put(target, one)
+    assert scene.stands(one)
 
 
 # Trust ---------------------------------------------------------------------------------------------------

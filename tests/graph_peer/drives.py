@@ -125,6 +125,16 @@ class Drive:
             self._ids.pop(str(place.relative_to(self.folder)), None)
             place.unlink()
 
+    def rename(self, place: Path, name: str) -> None:
+        """As a person would: the folder and all in it keep their ids."""
+        with self._guard:
+            old, new = (str(one.relative_to(self.folder)) for one in (place, place.with_name(name)))
+            place.rename(place.with_name(name))
+            self._ids = {
+                new + path.removeprefix(old) if Path(path).is_relative_to(old) else path: item
+                for path, item in self._ids.items()
+            }
+
     def id_of(self, place: Path) -> str:
         if place == self.folder:
             return "01ROOT"
