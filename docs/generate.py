@@ -114,7 +114,8 @@ def _command(name: str, function: Callable[..., Any]) -> str:
         kind, info = get_args(hints[parameter.name])
         if isinstance(info, ArgumentInfo):
             many = " …" if get_origin(_bare(kind)) is list else ""
-            arguments += f" [{parameter.name.upper()}{many}]"
+            written = f"{parameter.name.upper()}{many}"
+            arguments += f" {written}" if parameter.default is inspect.Parameter.empty else f" [{written}]"
             options.append(f"| `{parameter.name.upper()}` | {_cell(info.help)} |")
         elif isinstance(info, OptionInfo):
             options.append(_option(parameter, kind, info))
@@ -127,7 +128,10 @@ def _option(parameter: inspect.Parameter, kind: Any, info: OptionInfo) -> str:
     value = _value(_bare(kind))
     shown = ", ".join(f"`{name}{' ' + value if value else ''}`" for name in _names(parameter, info))
     default = parameter.default
-    told = f" Default: `{default}`." if default not in (None, False) else ""
+    if default is inspect.Parameter.empty:
+        told = " Required."
+    else:
+        told = f" Default: `{default}`." if default not in (None, False, "") else ""
     return f"| {_cell(shown)} | {_cell(info.help)}{told} |"
 
 

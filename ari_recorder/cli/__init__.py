@@ -1,5 +1,5 @@
 """The command line: one file a command, exit codes and `--json` the same everywhere."""
 
-from .app import main
+from .front import main
 
 __all__ = ["main"]

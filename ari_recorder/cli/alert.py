@@ -14,10 +14,7 @@ from ..runtime.alert_message import Identity, Message
 from ..runtime.alerts import Teller, make_teller
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
 
-app = typer.Typer(no_args_is_help=True, help="Alerts by mail and webhook.")
 
-
-@app.command("test")
 def try_outlets(
     names: Annotated[
         list[str] | None, typer.Argument(help="Only these outlets, by their names; by default all.")
