@@ -51,6 +51,8 @@ class Surroundings:
     """Spreads polls in time; nothing secret hangs on it."""
     announcement_required: Callable[[str], bool] = _always
     """Whether the named setting forbids to record a call that did not hear its announcement."""
+    refused: Callable[[str], bool] = lambda _channel: False
+    """Whether the call of this channel was refused for good, perhaps by an earlier life of the recorder."""
 
     def notes(self, at: datetime) -> tuple[Note, ...]:
         """What is to be known of every recording that begins now."""

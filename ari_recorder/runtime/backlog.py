@@ -27,11 +27,14 @@ class Backlog:
     to_deliver: list[RecordingFolder] = field(default_factory=list)
     failed: list[Recording] = field(default_factory=list)
     """At most `MOST_FAILED`."""
+    refused: list[Recording] = field(default_factory=list)
+    """Whose legs are still to be cleared away; there are never many."""
     damaged: list[tuple[RecordingFolder, RecorderError]] = field(default_factory=list)
 
     def sort_in(self, folder: RecordingFolder, state: State | None) -> None:
         """Put one folder where its next step is; `state` is None where only reading it whole can tell."""
-        if state is None or state in RUNNING or (state is State.FAILED and len(self.failed) < MOST_FAILED):
+        to_tell = state is State.FAILED and len(self.failed) < MOST_FAILED
+        if state is None or state in RUNNING or state is State.REFUSED or to_tell:
             self._read(folder)
         elif state in TO_COMPLETE:
             self.to_complete.append(folder)
@@ -49,6 +52,9 @@ class Backlog:
             self.running.append(recording)
         elif recording.state is State.FAILED:
             self.failed.append(recording)
+        elif recording.state is State.REFUSED:
+            self.refused.append(recording)
+            self.to_complete.append(folder)
         else:
             self.sort_in(folder, recording.state)
 

@@ -159,6 +159,8 @@ class Service:
         found: Backlog = await asyncio.to_thread(survey, self._base.spool)
         hand_over(found, self._completion.submit, self._deliveries.submit)
         self._deliveries.failed(found.failed)
+        for recording in found.refused:
+            self._late_refusal(recording)
         for recording in found.running:
             if recording.call.pbx not in self._base.machine.pbx:
                 log.error(
@@ -185,7 +187,7 @@ class Service:
     async def _serve(self, name: str, pbx: Pbx, waiting: list[Recording]) -> None:
         async with AriClient(pbx.url, pbx.user, pbx.read_password()) as client:
             prompts = await asyncio.to_thread(install_for, self._base.machine, name, self._judge.policy)
-            board = Switchboard(name, PbxJudge(self._judge, name), new_id, self._world(prompts))
+            board = Switchboard(name, PbxJudge(self._judge, name), new_id, self._world(name, prompts))
             connect = partial(AriClient, pbx.url, pbx.user, pbx.read_password())
             gate = self._gates[name] = Gatekeeper(connect, APPLICATION, board, self._judge)
             link: PbxLink
@@ -210,8 +212,13 @@ class Service:
         here = running or self._base.spool.get(recording) is not None
         return here or self._base.chain.link_of(recording) is not None
 
-    def _world(self, prompts: dict[str, Prompt]) -> Surroundings:
-        return Surroundings(prompts, {}, announcement_required=self._judge.announcement_required)
+    def _world(self, name: str, prompts: dict[str, Prompt]) -> Surroundings:
+        return Surroundings(
+            prompts,
+            {},
+            announcement_required=self._judge.announcement_required,
+            refused=partial(self._refusals.holds, name),
+        )
 
     async def _probe(self, name: str, link: PbxLink) -> None:
         """After each connection, for it may be another Asterisk: does it drop frames? Again where it was
@@ -243,12 +250,18 @@ class Service:
         log.info("The call is over", action="recording.finished", recording=recording.id,
                  state=recording.state.value, reason=recording.reason)  # fmt: skip
         self.lookout.metrics.reached(recording)
-        because = LATE_REFUSALS.get(recording.reason or "")
-        if recording.state is State.REFUSED and because is not None:
-            refusal = cmd.Refuse(recording.call.channel, recording.reason or "", because)
-            self._refused(recording.call.pbx, refusal)
+        self._late_refusal(recording)
         if folder is not None:
             self._completion.submit(folder)
+
+    def _late_refusal(self, recording: Recording) -> None:
+        """Of a recording that had begun; told once, also when the recorder died before it could tell."""
+        channel, reason = recording.call.channel, recording.reason or ""
+        because = LATE_REFUSALS.get(reason)
+        if recording.state is not State.REFUSED or because is None:
+            return
+        if not self._refusals.holds(recording.call.pbx, channel):
+            self._refused(recording.call.pbx, cmd.Refuse(channel, reason, because))
 
     def _delivery_changed(self, recording: Recording) -> None:
         self.lookout.metrics.delivery_changed(recording)

@@ -43,6 +43,7 @@ class Spoken:
     number: str
     caller: Call
     callee: Call | None = None
+    dialled: str = ""
     moments: list[str] = field(default_factory=list)
     """What it went through, for messages."""
 
@@ -69,7 +70,7 @@ class Traffic:
     async def place(self, dialled: str = "+49301001001") -> Spoken:
         number = f"+4930555{next(self._numbers):04}"
         trunk = await self.stage.phone("trunk-berlin")
-        spoken = Spoken(number, await trunk.call(dialled, caller=Identity(number)))
+        spoken = Spoken(number, await trunk.call(dialled, caller=Identity(number)), dialled=dialled)
         self.calls.append(spoken)
         return spoken
 

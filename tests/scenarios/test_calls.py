@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -549,6 +550,16 @@ def test_a_forbidden_call_stays_forbidden_after_a_restart() -> None:
     snapshot = ev.Snapshot(pbx.now, (channel,), {}, frozenset(), results={"in-1": "refused"})
     pbx.carry_out(reconcile(pbx.board, [], snapshot))
     assert not pbx.board.sessions
+
+
+def test_what_an_earlier_recorder_refused_is_not_recorded_by_the_next() -> None:
+    """Past the gate nothing on the channel tells it: the log of refusals does."""
+    pbx = SimulatedPbx()
+    pbx.board.world = replace(pbx.board.world, refused=lambda channel: channel == "in-1")
+    asked = ev.Channel("in-1", "PJSIP/trunk-berlin-00000001", "Up", Party("030"), exten="4930100")
+    other = replace(asked, id="in-2")
+    pbx.carry_out(reconcile(pbx.board, [], ev.Snapshot(pbx.now, (asked, other), {}, frozenset())))
+    assert [session.channel for session in pbx.board.sessions.values()] == ["in-2"]
 
 
 def test_snoops_of_forgotten_recordings_are_hung_up() -> None:
