@@ -26,7 +26,7 @@ PLACEMENT = "spool.json"
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """The copy in `destination` counts, whatever still stands in `source`. Both are spool folders."""
+    """The copy in `destination` counts, whatever still stands in `stale`. All of them are spool folders."""
 
     recording: str
     source: str
@@ -35,6 +35,12 @@ class Move:
     """The folder's own id: an empty mount point, or a RAM disk after a restart, is not that folder."""
     gone: bool = False
     """The copy in `destination` has been delivered and removed since."""
+    also: tuple[str, ...] = ()
+    """Where copies of earlier moves may stand that could not be removed, the newest first."""
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        return (self.source, *self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +101,32 @@ class Ledger:
     def hides(self, root: Path, recording_id: str) -> bool:
         """What stands in `root` under this id does not count."""
         move = self._moves.get(recording_id)
-        return move is not None and move.source == str(root)
+        return move is not None and str(root) in move.stale
 
     def decide(self, move: Move) -> None:
-        """From the return of this call on, the copy in the destination counts; OSError."""
+        """From the return of this call on, the copy in the destination counts; what did not count before does
+        not count now either. OSError."""
         with self._turn:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            _replace(self._file(move.recording), move)
-            self._moves[move.recording] = move
+            before = self._moves.get(move.recording)
+            older = (*move.also, *(before.stale if before is not None else ()))
+            known = (move.source, move.destination)
+            self._note(replace(move, also=tuple(r for r in dict.fromkeys(older) if r not in known)))
+
+    def left(self, recording_id: str, root: str) -> None:
+        """No copy stands in that spool folder any more; with the last one the note is struck. OSError."""
+        with self._turn:
+            if (move := self._moves.get(recording_id)) is None:
+                return
+            if stale := tuple(other for other in move.stale if other != root):
+                self._note(replace(move, source=stale[0], also=stale[1:]))
+            else:
+                self.done(recording_id)
 
     def gone(self, recording_id: str) -> None:
         """The copy that counts is about to be removed for good; OSError. Nothing where nothing was moved."""
         with self._turn:
             if (move := self._moves.get(recording_id)) is not None:
-                self.decide(replace(move, gone=True))
+                self._note(replace(move, gone=True))
 
     def done(self, recording_id: str) -> None:
         """No other copy stands anywhere any more; OSError."""
@@ -117,6 +135,11 @@ class Ledger:
                 durable.remove(self._file(recording_id))
                 durable.sync_folder(self._folder)
                 del self._moves[recording_id]
+
+    def _note(self, move: Move) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        _replace(self._file(move.recording), move)
+        self._moves[move.recording] = move
 
     def _file(self, recording_id: str) -> Path:
         return self._folder / f"{recording_id}.json"

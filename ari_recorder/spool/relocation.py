@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -34,7 +34,8 @@ def carry(recording_id: str, source: Place, destination: Place, ledger: Ledger, 
     """Move one recording; whoever calls sees to it that nobody works in its folder. Blocks.
 
     TransientError `spool.full` when fewer than `floor` bytes would be left, `spool.unusable` when a disk
-    fails or what is read back is not what was written; in each case the first copy counts. Once the second
+    fails or what is read back is not what was written, PermanentError `spool.damaged` when another copy
+    stands there that nothing is known of; in each case the first copy counts. Once the second
     one does, the first one's removal may fail: it is done at the next `settle`.
     """
     here = source.root / recording_id
@@ -42,6 +43,7 @@ def carry(recording_id: str, source: Place, destination: Place, ledger: Ledger, 
     destination.demand_room(floor, _size(here))
     try:
         with durable.explained(f"Moving the recording {recording_id} to {destination.root}"):
+            _clear_name(recording_id, destination, ledger)
             shutil.rmtree(coming, ignore_errors=True)
             _copy(here, coming)
             fault_point("move.copied")
@@ -56,7 +58,7 @@ def carry(recording_id: str, source: Place, destination: Place, ledger: Ledger, 
     try:
         source.drop(recording_id)
         fault_point("move.left")
-        ledger.done(recording_id)
+        ledger.left(recording_id, str(source.root))
     except OSError as error:
         log.warning(str(error), action="spool.copy-left", recording=recording_id, folder=str(source.root))
     fault_point("move.done")
@@ -66,28 +68,60 @@ def settle(ledger: Ledger, places: list[Place]) -> None:
     """Finish every move that was decided, as far as its folders can be reached. Blocks."""
     by_root = {str(place.root): place for place in places}
     for move in ledger.moves():
-        source, destination = by_root.get(move.source), by_root.get(move.destination)
         try:
-            _settle(ledger, move, source, destination)
+            if move.gone or _settled_there(ledger, move, by_root):
+                _clear_stale(ledger, move, by_root)
         except OSError as error:
             log.warning(str(error), action="spool.move-unsettled", recording=move.recording)
 
 
-def _settle(ledger: Ledger, move: Move, source: Place | None, destination: Place | None) -> None:
-    if not move.gone:
-        if destination is None or not destination.ready:
-            return
-        coming, arrived = (destination.root / (prefix + move.recording) for prefix in (COMING, ""))
-        if destination.id != move.destination_id or not (coming.exists() or arrived.exists()):
-            # A RAM disk that has forgotten it, or a recording that a person took away: what is left counts.
-            log.warning("A moved copy is gone", action="spool.move-undone", recording=move.recording)
-            ledger.done(move.recording)
-            return
-        if not arrived.exists():
-            durable.publish(coming, arrived)
-    if source is not None and source.ready:
-        source.drop(move.recording)
+def _settled_there(ledger: Ledger, move: Move, by_root: Mapping[str, Place]) -> bool:
+    """The copy that counts stands under its name."""
+    destination = by_root.get(move.destination)
+    if destination is None or not destination.ready:
+        return False
+    coming, arrived = (destination.root / (prefix + move.recording) for prefix in (COMING, ""))
+    if destination.id != move.destination_id or not (coming.exists() or arrived.exists()):
+        # A RAM disk that has forgotten it, or a recording that a person took away: what is left counts.
+        _take_back(ledger, move, by_root)
+        return False
+    if not arrived.exists():
+        durable.publish(coming, arrived)
+    return True
+
+
+def _take_back(ledger: Ledger, move: Move, by_root: Mapping[str, Place]) -> None:
+    """The newest of the other copies counts again, as soon as its folder can say whether there is one."""
+    newest, *older = move.stale
+    place = by_root.get(newest)
+    if not older:
+        log.warning("A moved copy is gone", action="spool.move-undone", recording=move.recording)
         ledger.done(move.recording)
+    elif place is not None and place.ready and (place.root / move.recording).exists():
+        log.warning("A moved copy is gone", action="spool.move-undone", recording=move.recording)
+        ledger.decide(Move(move.recording, older[0], newest, place.id))
+    elif place is not None and place.ready:
+        ledger.left(move.recording, newest)
+
+
+def _clear_stale(ledger: Ledger, move: Move, by_root: Mapping[str, Place]) -> None:
+    for root in move.stale:
+        place = by_root.get(root)
+        if place is not None and place.ready:
+            place.drop(move.recording)
+            ledger.left(move.recording, root)
+
+
+def _clear_name(recording_id: str, destination: Place, ledger: Ledger) -> None:
+    """Where it is to stand, a copy of an earlier move may stand still: it must not be taken for this one."""
+    if ledger.hides(destination.root, recording_id):
+        destination.drop(recording_id)
+    if (destination.root / recording_id).exists():
+        raise PermanentError(
+            "spool.damaged",
+            f"Another folder of the recording {recording_id} stands in {destination.root} already.",
+            remedy="Compare the two, and move one of them away.",
+        )
 
 
 def _copy(here: Path, there: Path) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ from ari_recorder.disk import durable
 from ari_recorder.disk.faults import FAULT_POINTS, FAULT_VARIABLE
 from ari_recorder.disk.space import Space, space
 from ari_recorder.model.errors import PermanentError, RecorderError, TransientError
-from ari_recorder.model.recording import State
+from ari_recorder.model.recording import Note, State
 from ari_recorder.spool import place as place_module
-from ari_recorder.spool.folders import Spool
+from ari_recorder.spool.folders import RecordingFolder, Spool
 from ari_recorder.spool.ledger import Ledger, Move
 from ari_recorder.spool.maintenance import Maintenance, place_for
 from ari_recorder.spool.place import MARK
@@ -334,6 +335,92 @@ def test_a_first_copy_that_cannot_be_removed_does_not_count(
     with two(tmp_path) as again:
         assert list(again.all()) == []
     assert where(tmp_path, "r-1") == []
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of spool folders from which no copy can be removed now."""
+    names: set[str] = set()
+    drop = place_module.Place.drop
+
+    def tried(self: place_module.Place, recording_id: str) -> None:
+        if self.root.name in names:
+            raise OSError(errno.EROFS, "read-only")
+        drop(self, recording_id)
+
+    monkeypatch.setattr(place_module.Place, "drop", tried)
+    return names
+
+
+def _noted(folder: RecordingFolder, what: str) -> None:
+    folder.update(lambda now: now.noted(Note(datetime.now(UTC), what)))
+
+
+def _told(folder: RecordingFolder | None) -> list[str]:
+    assert folder is not None
+    return [note.what for note in folder.load().notes]
+
+
+def test_a_copy_that_was_left_behind_does_not_count_after_another_move_either(
+    both: Spools, tmp_path: Path, stuck: set[str]
+) -> None:
+    folder = sealed(both, "r-1")
+    stuck |= {"first", "second"}
+    both.move("r-1", both.places[1])
+    _noted(folder, "news")
+    third = place_for(both, str(tmp_path / "third"))
+    assert both.move("r-1", third) is Moved.DONE
+    assert where(tmp_path, "r-1") == ["first", "second", "third"]
+    assert ([f.path.parent.name for f in both.all()], both.damaged) == (["third"], {})
+    assert _told(both.get("r-1")) == ["news"]
+    stuck.clear()
+    both.look_again()
+    assert where(tmp_path, "r-1") == ["third"]
+    assert both.ledger.moves() == ()
+
+
+def test_a_recording_comes_back_to_where_its_old_copy_still_stands(
+    both: Spools, tmp_path: Path, stuck: set[str]
+) -> None:
+    folder = sealed(both, "r-1")
+    stuck.add("first")
+    both.move("r-1", both.places[1])
+    _noted(folder, "news")
+    with pytest.raises(RecorderError):
+        both.move("r-1", both.places[0])
+    assert [f.path.parent.name for f in both.all()] == ["second"]
+    stuck.clear()
+    assert both.move("r-1", both.places[0]) is Moved.DONE
+    both.look_again()
+    assert where(tmp_path, "r-1") == ["first"]
+    assert (_told(both.get("r-1")), both.ledger.moves()) == (["news"], ())
+
+
+def test_a_stranger_of_the_same_id_is_not_taken_for_the_moved_copy(both: Spools, tmp_path: Path) -> None:
+    sealed(both, "r-1")
+    shutil.copytree(tmp_path / "first" / "r-1", tmp_path / "second" / "r-1")
+    with pytest.raises(PermanentError, match=r"stands in .* already"):
+        both.move("r-1", both.places[1])
+    both.look_again()
+    assert where(tmp_path, "r-1") == ["first", "second"]
+
+
+def test_when_the_last_copy_is_forgotten_the_newest_of_the_others_counts(
+    tmp_path: Path, stuck: set[str]
+) -> None:
+    with two(tmp_path) as both:
+        folder = sealed(both, "r-1")
+        stuck |= {"first", "second"}
+        both.move("r-1", both.places[1])
+        _noted(folder, "news")
+        both.move("r-1", place_for(both, str(tmp_path / "third")))
+    shutil.rmtree(tmp_path / "third")
+    with two(tmp_path) as both:
+        assert [f.path.parent.name for f in both.all()] == ["second"]
+        assert _told(both.get("r-1")) == ["news"]
+        stuck.clear()
+        both.look_again()
+        assert where(tmp_path, "r-1") == ["second"]
 
 
 def test_a_copy_on_a_ram_disk_that_forgot_it_gives_the_word_back_to_the_first(tmp_path: Path) -> None:
