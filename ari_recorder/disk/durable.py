@@ -32,6 +32,7 @@ def write_all(handle: int, data: bytes) -> None:
 
 def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:
     """A file that did not exist before; its name is durable only after `sync_folder`."""
+    fault_point("new.begin")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(path, flags, mode)
     try:
@@ -39,6 +40,7 @@ def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+    fault_point("new.synced")
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -65,6 +67,7 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 def copy(source: Path, destination: Path) -> int:
     """Copy a file over nothing or an earlier copy: whole and durable, or not at all. The number of bytes."""
     part = destination.with_name(destination.name + ".part")
+    fault_point("copy.begin")
     try:
         with source.open("rb") as reader, part.open("wb") as writer:
             shutil.copyfileobj(reader, writer, BLOCK)
@@ -76,6 +79,7 @@ def copy(source: Path, destination: Path) -> int:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+    fault_point("copy.synced")
     publish(part, destination)
     return size
 
@@ -84,16 +88,21 @@ def append(handle: int, data: bytes) -> None:
     """Bytes at the end of a file opened with O_APPEND."""
     write_all(handle, data)
     os.fsync(handle)
+    fault_point("append.done")
 
 
 def cut(handle: int, size: int) -> None:
+    fault_point("cut.begin")
     os.ftruncate(handle, size)
     os.fsync(handle)
+    fault_point("cut.done")
 
 
 def rename(source: Path, destination: Path) -> None:
     """Within one file system; the new name is durable only after `sync_folder`."""
+    fault_point("rename.begin")
     source.rename(destination)
+    fault_point("rename.done")
 
 
 def publish(source: Path, destination: Path) -> None:
@@ -103,12 +112,15 @@ def publish(source: Path, destination: Path) -> None:
 
 
 def remove(path: Path) -> None:
+    fault_point("unlink.begin")
     path.unlink(missing_ok=True)
+    fault_point("unlink.done")
 
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable: a rename or a new file is not, until its folder is synced."""
     _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fault_point("names.synced")
 
 
 def sync_file(path: Path) -> None:

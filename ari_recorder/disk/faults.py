@@ -12,11 +12,28 @@ FAULT_POINTS: dict[str, str] = {
     "write.synced": "the temporary file is on the disk, the old content still stands",
     "write.renamed": "the new content stands under its name, the folder is not synced",
     "write.done": "the new content is durable",
+    "new.begin": "before a file that did not exist is made",
+    "new.synced": "it is on the disk, its name is not synced",
+    "rename.begin": "before a rename",
+    "rename.done": "the name is another one, the folder is not synced",
+    "names.synced": "the names in a folder are durable",
+    "copy.begin": "before a file is copied",
+    "copy.synced": "the copy is on the disk under a temporary name",
+    "append.done": "a line of the chain's log is durable",
+    "cut.begin": "before a torn line is cut off the chain's log",
+    "cut.done": "it is cut off",
+    "unlink.begin": "before a file is deleted",
+    "unlink.done": "it is deleted, the folder is not synced",
+    "reserve.made": "the reserve has its space, under a temporary name",
+    "reserve.held": "the reserve has its name",
+    "reserve.cut": "the reserve's space is given up, its name still stands",
+    "reserve.unlinked": "one of the reserve's names is given up",
     "create.made": "a new recording's folder is whole but still has its temporary name",
     "create.renamed": "a new recording's folder has its name, the spool is not synced",
     "remove.begin": "before a recording's folder is moved to the trash",
     "remove.renamed": "it is in the trash",
     "remove.done": "the trash is emptied",
+    "move.file": "one file of a recording is copied into another spool folder",
     "move.copied": "a recording is copied into another spool folder and verified; the first copy counts",
     "move.decided": "the other copy counts, it still has its temporary name",
     "move.arrived": "the other copy has its name, the first still stands",
@@ -34,11 +51,26 @@ FAULT_POINTS: dict[str, str] = {
     "local.checked": "the part file was read back",
     "local.linked": "the file has its final name, and its part name too",
     "local.unlinked": "the file has its final name only, the folder is not synced",
+    "sftp.folder": "a folder on the way to the file is there",
+    "sftp.opened": "the part file is open on the server",
+    "sftp.block": "a block of it is on its way",
+    "sftp.written": "the part file is whole and synced",
+    "sftp.checked": "it was read back",
+    "sftp.renamed": "the file has its final name",
+    "smb.folder": "as sftp.folder",
+    "smb.opened": "as sftp.opened",
+    "smb.block": "as sftp.block",
+    "smb.written": "as sftp.written",
+    "smb.checked": "as sftp.checked",
+    "smb.renamed": "as sftp.renamed",
+    "onedrive.begin": "before an upload session is asked for",
+    "onedrive.made": "the service has made one, it is not remembered yet",
     "onedrive.session": "an upload session was made and is remembered",
     "onedrive.fragment": "a fragment is stored by the service",
+    "onedrive.stored": "the file has its final name, its session is still remembered",
     "onedrive.committed": "the file has its final name, and is not confirmed yet",
 }
-"""Every fault point of spool and targets, in the package's order, with the moment it stands for."""
+"""Every fault point of disk, spool and targets, in the package's order, with the moment it stands for."""
 
 SEAMS: dict[str, str] = {
     "order.snoop": "Asterisk has made a snoop",
@@ -59,14 +91,16 @@ SEAMS: dict[str, str] = {
 """Those of the rooms above, from the first order to Asterisk to the sealed files."""
 
 TOOLS: dict[str, str] = {
+    "request.answered": "an answer is written, the request still stands",
     "retry.applied": "what was asked is done, the request still stands",
     "adopt.copied": "a recording's copy is whole and on the disk, under a temporary name",
     "adopt.renamed": "it has its name, the spool folder is not synced",
     "adopt.adopted": "it is in the spool, the source still stands",
     "adopt.cleared": "the source is gone, the recorder has not been told",
     "export.copied": "an export is whole and on the disk, under a temporary name",
+    "alert.sent": "an alert is sent, which is not noted yet",
 }
-"""Those of `ari-recorder spool`."""
+"""Those of `ari-recorder spool`, and of what the recorder tells people."""
 
 FAULT_VARIABLE = "ARI_RECORDER_FAULT"
 HANG = "hang:"

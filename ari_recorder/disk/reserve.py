@@ -14,6 +14,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from .faults import fault_point
+
 NAME = ".reserve"
 SIZE = 4 << 20
 """Bytes: some hundred journals."""
@@ -35,7 +37,7 @@ class Reserve:
     @property
     def held(self) -> bool:
         """All of it."""
-        return self._space.exists() and self._last.exists()
+        return self._whole(self._space, self._size) and self._whole(self._last, LAST)
 
     def hold(self) -> bool:
         """Make what is missing, where the disk has room for twice as much; whether all of it is there."""
@@ -67,12 +69,21 @@ class Reserve:
         with suppress(OSError):
             # Cut first: on some file systems a full disk cannot even unlink.
             os.truncate(name, 0)
+        fault_point("reserve.cut")
         for path in (name, *self.path.glob(f"{name.name}-*")):
             with suppress(OSError):
                 path.unlink()
+            fault_point("reserve.unlinked")
+
+    def _whole(self, name: Path, size: int) -> bool:
+        """A process that died while it gave this up has left the name, and nothing behind it."""
+        try:
+            return name.stat().st_size >= size
+        except OSError:
+            return False
 
     def _make(self, name: Path, size: int, files: int) -> None:
-        if name.exists():
+        if self._whole(name, size):
             return
         facts = os.statvfs(self.path)
         if facts.f_bavail * facts.f_frsize < 2 * size:
@@ -91,4 +102,6 @@ class Reserve:
             self._give(name)
             coming.unlink(missing_ok=True)
             raise
+        fault_point("reserve.made")
         coming.rename(name)
+        fault_point("reserve.held")

@@ -18,6 +18,7 @@ import structlog
 
 from ..config.alerts import AlertSettings, MailOutlet, WebhookOutlet
 from ..disk.durable import write_atomically
+from ..disk.faults import fault_point
 from ..model import document
 from ..model.errors import RecorderError, TransientError
 from .alert_book import Book, Memory, Terms
@@ -182,6 +183,7 @@ class Alerts:
         except RecorderError as error:
             self._failed(outlet, error)
             return
+        fault_point("alert.sent")
         outlet.failures = 0
         outlet.book.tell(items, datetime.now(UTC), self._at())
         log.info(message.subject, action="alert.sent", outlet=outlet.teller.name, items=len(items))

@@ -22,6 +22,7 @@ from typing import TypeVar
 import structlog
 
 from ..disk import durable
+from ..disk.faults import fault_point
 from ..model import document
 from ..model.errors import RecorderError
 
@@ -178,6 +179,7 @@ class Requests:
             durable.write_atomically(name.with_name(name.name + _ANSWER), document.dump(word).encode())
         except OSError as error:
             log.warning(str(error), action="request.unanswered", request=request.id)
+        fault_point("request.answered")
         if word.outcome is not Outcome.WORKING:
             with suppress(OSError):
                 name.with_name(name.name + _REQUEST).unlink(missing_ok=True)

@@ -126,6 +126,7 @@ class Upload:
         name = wanted.path.name
         wish = {"item": {"@microsoft.graph.conflictBehavior": "fail", "name": name, "fileSize": wanted.size}}
         doing = f"beginning to upload {wanted.path}"
+        fault_point("onedrive.begin")
         try:
             answer = self._session.call("POST", f"{address}/createUploadSession", doing, json=wish)
         except RefusedError as error:
@@ -134,6 +135,7 @@ class Upload:
             raise
         found = document(answer)
         url = str(found.get("uploadUrl", ""))
+        fault_point("onedrive.made")
         self._claim.keep(url, _time(found.get("expirationDateTime")))
         fault_point("onedrive.session")
         return self._send(url, 0)
@@ -161,6 +163,7 @@ class Upload:
                 steps.at(Step.RENAME)
             answer = self._put(url, piece, at)
             if answer.status_code in (200, 201):
+                fault_point("onedrive.stored")
                 self._claim.forget()
                 fault_point("onedrive.committed")
                 return Item.of(document(answer))

@@ -28,6 +28,7 @@ from smbprotocol.open import (
 from smbprotocol.tree import TreeConnect
 
 from ..disk import durable
+from ..disk.faults import fault_point
 from ..model.errors import RecorderError
 from .base import Stat
 from .smb_wire import Garbage, Silent, SmbConnection, readable
@@ -147,6 +148,7 @@ class Session:
         """
         rights = _Right.FILE_WRITE_DATA | _Right.FILE_APPEND_DATA | _Right.FILE_READ_ATTRIBUTES
         file = self._open(path, rights, CreateDisposition.FILE_OPEN_IF, _SEQUENTIAL)
+        fault_point("smb.opened")
         begin = int(file.end_of_file) if resume and file.end_of_file <= size else 0
         try:
             stream.seek(begin)
@@ -158,6 +160,7 @@ class Session:
             file.flush()
         finally:
             self._close(file)
+        fault_point("smb.written")
         return begin
 
     def reader(self, path: str, explain: Explain, done: Callable[[], None]) -> io.BufferedReader:
@@ -196,6 +199,7 @@ class Session:
             message, unpack = file.write(block, written, send=False)
             ahead.send(message, unpack)
             written += len(block)
+            fault_point("smb.block")
             if written - synced >= SYNC_EVERY:
                 synced = written
                 ahead.wait_for_room(1)

@@ -20,13 +20,13 @@ def points_in(*rooms: Path) -> set[str]:
     return {name for text in found for name in re.findall(r'fault_point\("([^"]+)"\)', text)}
 
 
-def test_every_fault_point_is_listed_and_every_listed_one_exists() -> None:
-    assert points_in(*(PACKAGE / room for room in SPOOL_AND_TARGETS)) == set(faults.FAULT_POINTS)
-
-
-def test_every_seam_is_listed_and_every_listed_one_exists() -> None:
-    found = points_in(PACKAGE) - faults.FAULT_POINTS.keys() | set(pbx_link._SEAMS.values())
-    assert found == set(faults.SEAMS)
+def test_every_fault_point_is_listed_once_and_every_listed_one_exists() -> None:
+    assert points_in(*(PACKAGE / room for room in SPOOL_AND_TARGETS)) - faults.TOOLS.keys() == set(
+        faults.FAULT_POINTS
+    )
+    listed = [*faults.FAULT_POINTS, *faults.SEAMS, *faults.TOOLS]
+    assert len(listed) == len(set(listed))
+    assert points_in(PACKAGE) | set(pbx_link._SEAMS.values()) == set(listed)
 
 
 def test_an_unknown_fault_point_is_refused() -> None:

@@ -29,7 +29,7 @@ async def deliver(spool: Spool, folder: Path) -> None:
     for one in spool.all():
         deliverer.submit(one)
     async with asyncio.timeout(20):
-        while any(spool.all()):
+        while any(spool.all()) or any(spool.root.glob(".trash-*")):
             await asyncio.sleep(0.005)
     await deliverer.close()
     await running
