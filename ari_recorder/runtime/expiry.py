@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from ..model.errors import RecorderError
+from ..model.errors import RecorderError, TransientError
 from ..spool.lane import in_thread
 from ..targets.base import Expiring, Target
 from .conditions import Conditions, Severity
@@ -32,22 +32,30 @@ async def watch(
             told = set(expiring)
             for name, target in expiring.items():
                 if name not in looking or looking[name].done():
-                    looking[name] = asyncio.create_task(_look(name, target, conditions), name=f"login-{name}")
+                    look = _look(name, target, targets, conditions)
+                    looking[name] = asyncio.create_task(look, name=f"login-{name}")
             await asyncio.sleep(every)
     finally:
         for task in looking.values():
             task.cancel()
 
 
-async def _look(name: str, target: Expiring, conditions: Conditions) -> None:
+async def _look(
+    name: str, target: Expiring, targets: Callable[[], Mapping[str, Target]], conditions: Conditions
+) -> None:
     try:
         found = await in_thread(target.login_warnings, f"login-{name}")
+    except TransientError as error:  # what was told goes on; deliveries tell of a service that is away
+        log.info(error.sentence, action="login.unasked", target=name, code=error.code)
+        return
     except RecorderError as error:
         found = (error,)
     except Exception:  # a defect here must not end the recorder
         log.exception("A login could not be looked at", action="login.defect", target=name)
         found = ()
-    _tell(name, found, conditions)
+    now: object = targets().get(name)
+    if now is target:  # it may have been taken out meanwhile, or exchanged
+        _tell(name, found, conditions)
 
 
 def _key(name: str) -> str:

@@ -102,7 +102,8 @@ class Expiring(Protocol):
     def login_warnings(self) -> tuple[RecorderError, ...]:
         """What is wrong with the login, or will be soon (`target.expiring`); empty when all is well.
 
-        Blocks: the login service may be asked, also in order to keep the login alive.
+        Blocks: the login service may be asked, also in order to keep the login alive. TransientError when it
+        could not be, so that nothing can be said.
         """
 
 

@@ -136,7 +136,11 @@ class Login:
         return None
 
     def warnings(self, now: datetime) -> tuple[RecorderError, ...]:
-        """What is wrong with the login, or will be soon. Blocks: the login service may be asked."""
+        """What is wrong with the login, or will be soon. Blocks: the login service may be asked.
+
+        TransientError when it cannot be asked now, and nothing is known that will be wrong soon.
+        """
+        unasked: TransientError | None = None
         try:
             kept = self._kept() if self._settings.login is LoginKind.DEVICE_CODE else None
             if kept is not None and now - kept.used_at > REFRESH:
@@ -144,14 +148,16 @@ class Login:
                     self._acquire(force=True)
             else:
                 self.token()
-            found = self.ends()
-        except TransientError:
-            found = None  # deliveries tell of a service that does not answer
+        except TransientError as error:
+            unasked = error
         except RecorderError as error:
             return (error,)
-        if found is None or found[1] - now > timedelta(days=self._settings.warn_days):
-            return ()
-        return (self._expiring(*found, now),)
+        found = self.ends()
+        if found is not None and found[1] - now <= timedelta(days=self._settings.warn_days):
+            return (self._expiring(*found, now),)
+        if unasked is not None:
+            raise unasked
+        return ()
 
     def _expiring(self, what: str, ends: datetime, now: datetime) -> RecorderError:
         days = (ends - now).days

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -178,6 +179,18 @@ def test_an_answer_that_drips_is_given_up() -> None:
     with pytest.raises(requests.ReadTimeout):
         graph_wire._take_in(answer, 0.05)
     assert answer.raw.closed
+
+
+def test_what_ends_soon_is_told_also_while_the_login_service_is_away(scene: Scene) -> None:
+    soon = datetime.now(UTC).date() + timedelta(days=3)
+    ending, lasting = scene.target(secret_expires=soon), scene.target()
+    assert [error.code for error in ending.login_warnings()] == ["target.expiring"]
+    assert lasting.login_warnings() == ()
+    scene.peer.faults.refuse("token", 503, times=2)
+    lasting.session.login._until = ending.session.login._until = time.monotonic()
+    assert [error.code for error in ending.login_warnings()] == ["target.expiring"]
+    with pytest.raises(TransientError):
+        lasting.login_warnings()
 
 
 # Place ---------------------------------------------------------------------------------------------------

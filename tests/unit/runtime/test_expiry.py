@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Any, cast
 
-from ari_recorder.model.errors import ConfigError, RecorderError
+from ari_recorder.model.errors import ConfigError, RecorderError, TransientError
 from ari_recorder.runtime.conditions import Change, Condition, Conditions, Severity
-from ari_recorder.runtime.expiry import watch
+from ari_recorder.runtime.expiry import _look, watch
 from ari_recorder.targets.base import Target
 
 SOON = ConfigError("target.expiring", "The secret expires on 2026-12-01.", remedy="Make a new one.")
+AWAY = TransientError("target.unreachable", "The login service is not available now.")
 OVER = ConfigError("target.login", "The login has expired.", remedy="Log in again.")
 
 
@@ -82,3 +83,31 @@ async def test_a_target_that_hangs_or_fails_holds_up_no_other() -> None:
     targets = {"a": Hanging(()), "b": Login(RuntimeError("a defect")), "c": Login((OVER,)), "plain": object()}
     found = await told(1, targets, act=thawed.set)
     assert [(change, one.key) for change, one in found] == [(Change.BEGAN, "login:c")]
+
+
+async def test_a_login_service_that_is_away_ends_nothing_that_was_told() -> None:
+    found = await told(3, {"cloud": Login((OVER,), AWAY, AWAY, (SOON,), AWAY, ())})
+    assert [(change, one.code) for change, one in found] == [
+        (Change.BEGAN, "target.login"),
+        (Change.CHANGED, "target.expiring"),
+        (Change.ENDED, "target.expiring"),
+    ]
+
+
+async def test_a_look_that_ends_after_its_target_was_taken_out_tells_nothing() -> None:
+    asked, thawed, conditions = threading.Event(), threading.Event(), Conditions()
+    in_use: dict[str, Any] = {}
+
+    class Slow(Login):
+        def login_warnings(self) -> tuple[RecorderError, ...]:
+            asked.set()
+            thawed.wait(20)
+            return super().login_warnings()
+
+    slow = in_use["cloud"] = Slow((OVER,))
+    look = asyncio.create_task(_look("cloud", slow, lambda: cast("dict[str, Target]", in_use), conditions))
+    await asyncio.to_thread(asked.wait, 10)
+    in_use.clear()
+    thawed.set()
+    await look
+    assert conditions.active() == ()
