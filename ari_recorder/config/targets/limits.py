@@ -140,8 +140,11 @@ class Limits:
             for one in self.hours:
                 if date.weekday() in one.days:
                     clock = datetime.combine(date, time(one.begin // 60, one.begin % 60))
-                    local = clock.replace(tzinfo=zone) if zone is not None else clock.astimezone()
-                    yield local.astimezone(now.tzinfo)
+                    for fold in (0, 1):  # a begin may come twice, at the end of summer
+                        local = clock.replace(tzinfo=zone, fold=fold)
+                        at = local.astimezone(now.tzinfo)
+                        if not fold or self.open_at(at, zone):
+                            yield at
 
 
 AtOnce = Annotated[int, Field(strict=True, ge=1, le=64)]

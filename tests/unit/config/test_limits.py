@@ -3,7 +3,7 @@ the clocks change."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -95,6 +95,9 @@ def test_the_hour_that_comes_twice_counts_twice() -> None:
     for at in (first, second):
         assert at.astimezone(BERLIN).hour == 2
         assert limits("02:30-03:00").open_at(at, BERLIN)
+    between = datetime(2026, 10, 25, 1, 20, tzinfo=UTC)
+    assert between.astimezone(BERLIN).strftime("%H:%M") == "02:20"
+    assert limits("02:30-06:00").opens_at(between, BERLIN) == between + timedelta(minutes=10)
 
 
 def test_a_policy_has_them() -> None:
