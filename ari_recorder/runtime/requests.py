@@ -150,10 +150,11 @@ class Requests:
 
     def _look(self) -> list[Request]:
         """Requests that wait for an answer; what has been answered long ago is cleared away."""
-        with suppress(FileNotFoundError):
+        try:
             paths = sorted(self._folder.iterdir())
             return [found for path in paths if (found := self._waiting(path)) is not None]
-        return []
+        except OSError:  # none yet, root has only just made it, or the disk fails: no reason to end
+            return []
 
     def _waiting(self, path: Path) -> Request | None:
         if path.name.endswith(_ANSWER):

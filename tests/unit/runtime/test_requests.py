@@ -104,3 +104,24 @@ async def test_a_request_cannot_name_another_file(tmp_path: Path) -> None:
         await last_word(tmp_path, request)
     assert not list(tmp_path.parent.glob("evil*"))
     assert (tmp_path / "requests" / "evil.request.json").exists()
+
+
+async def test_a_folder_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / requests.FOLDER).write_text("in the way")
+    looked = asyncio.Event()
+
+    class Watched(Requests):
+        def _look(self) -> list[Request]:
+            try:
+                return super()._look()
+            finally:
+                loop.call_soon_threadsafe(looked.set)
+
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(Watched(tmp_path, {"shout": shout}).run())
+    await asyncio.wait_for(looked.wait(), 10)
+    (tmp_path / requests.FOLDER).unlink()
+    request = requests.ask(tmp_path, "shout", "still", "there")
+    assert (await last_word(tmp_path, request)).sentence == "STILL THERE"
+    task.cancel()
+    await asyncio.wait({task})
