@@ -123,8 +123,9 @@ class Upload:
     def begun(self, address: str) -> Item:
         """The file, sent from its beginning."""
         wanted = self._wanted
-        name = wanted.path.name
-        wish = {"item": {"@microsoft.graph.conflictBehavior": "fail", "name": name, "fileSize": wanted.size}}
+        # No fileSize: OneDrive for Business and SharePoint refuse it, the quota shows at the last fragment.
+        # <https://learn.microsoft.com/graph/api/resources/driveitemuploadableproperties>
+        wish = {"item": {"@microsoft.graph.conflictBehavior": "fail"}}
         doing = f"beginning to upload {wanted.path}"
         fault_point("onedrive.begin")
         try:

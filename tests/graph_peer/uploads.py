@@ -19,6 +19,12 @@ from .wire import Answer, RefusedError, Request
 
 STEP = 320 * 1024
 LARGEST = 60 * 1024 * 1024
+WISHES = {"@microsoft.graph.conflictBehavior", "fileSystemInfo", "mediaSource", "name"}
+"""What OneDrive for Business takes: `description` and `fileSize`, "only on OneDrive Personal", it refuses.
+
+<https://learn.microsoft.com/graph/api/resources/driveitemuploadableproperties>; it answers 400:
+<https://github.com/microsoftgraph/microsoft-graph-docs/issues/10585>
+"""
 RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -53,10 +59,12 @@ class Uploads:
         wanted = request.document
         item = wanted.get("item", {})
         behaviour = item.get("@microsoft.graph.conflictBehavior", "fail")
-        if behaviour not in ("fail", "replace") or item.get("name", name) != name or "deferCommit" in wanted:
+        if behaviour not in ("fail", "replace") or not {*wanted} <= {"item"} or not {*item} <= WISHES:
             raise RefusedError(400, "invalidRequest", "The peer knows no such wish.")
+        if item.get("name", name) != name:
+            raise RefusedError(400, "invalidRequest", "The peer gives no other name than the address says.")
         drive.check_name(parent, name)
-        drive.check_writable(int(item.get("fileSize", 0)))
+        drive.check_writable()
         there = drive.child(parent, name)
         if there is not None and behaviour == "fail":
             raise RefusedError(409, "nameAlreadyExists", "The specified item name already exists.")
