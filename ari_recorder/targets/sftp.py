@@ -330,25 +330,29 @@ class SftpTarget:
                 f"{path} may not be written, read or deleted {where}.",
                 remedy=f'Give user "{self._settings.user}" the right to.',
             )
-        with suppress(*WIRE_ERRORS), session.connection.watchdog.armed():
-            if (disk := session.disk(str(self._root))) is not None:
-                if disk.read_only:
-                    return PermanentError(
-                        "target.denied",
-                        f"The disk is mounted read-only {where}.",
-                        remedy="Mount it for writing; one that became read-only by itself may be failing.",
-                    )
-                if disk.free < needed + SPARE_BYTES:
-                    return PermanentError(
-                        "target.full",
-                        f"No space is left {where}.",
-                        remedy="Free space there, or enlarge the disk.",
-                    )
-        return PermanentError(
+        return self._of_disk(session, where, needed) or PermanentError(
             "target.denied",
             f"The server refused work on {path} {where}: {error.strerror or error}.",
             remedy="Look into the server's log; a quota, a folder of that name, a read-only disk?",
         )
+
+    def _of_disk(self, session: Session, where: str, needed: int) -> PermanentError | None:
+        """What is wrong with the disk, where the server tells; SFTP has no status for it."""
+        with suppress(*WIRE_ERRORS), session.connection.watchdog.armed():
+            disk = session.disk(str(self._root))
+            if disk is not None and disk.read_only:
+                return PermanentError(
+                    "target.denied",
+                    f"The disk is mounted read-only {where}.",
+                    remedy="Mount it for writing; one that became read-only by itself may be failing.",
+                )
+            if disk is not None and disk.free < needed + SPARE_BYTES:
+                return PermanentError(
+                    "target.full",
+                    f"No space is left {where}.",
+                    remedy="Free space there, or enlarge the disk.",
+                )
+        return None
 
 
 def _lstat(session: Session, path: PurePosixPath) -> Any:
