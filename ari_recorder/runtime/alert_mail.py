@@ -11,6 +11,7 @@ from contextlib import suppress
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
+from typing import IO
 
 import structlog
 
@@ -21,10 +22,41 @@ from .alert_message import Message, visible
 
 CODE = "alert.mail"
 GREETING = 220
+LONGEST = 256 * 1024
+"""Bytes that a server may say in one mail's conversation."""
 WHOLE = 4
 """Times the time limit of one answer: how long one mail may take as a whole."""
 
 log = structlog.get_logger()
+
+
+class _Answers:
+    """What a mail server says, up to `LONGEST` bytes: smtplib keeps every line of an answer, however many."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._left = LONGEST
+
+    def readline(self, size: int = -1) -> bytes:
+        line = self._file.readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError("it says too much")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Client(smtplib.SMTP):
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Answers(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _TlsClient(_Client, smtplib.SMTP_SSL):
+    pass
 
 
 class MailTeller:
@@ -86,11 +118,11 @@ class MailTeller:
         """Not connected yet. Names itself without asking DNS, which could take minutes."""
         settings = self.settings
         if settings.security is MailSecurity.TLS:
-            client: smtplib.SMTP = smtplib.SMTP_SSL(
+            client: smtplib.SMTP = _TlsClient(
                 timeout=settings.timeout, local_hostname=_own_name(), context=self._trust()
             )
         else:
-            client = smtplib.SMTP(timeout=settings.timeout, local_hostname=_own_name())
+            client = _Client(timeout=settings.timeout, local_hostname=_own_name())
         # For the check of the certificate; smtplib sets it only when it connects by itself.
         client._host = settings.server  # type: ignore[attr-defined]
         return client

@@ -244,6 +244,24 @@ async def test_a_mail_server_that_drips_is_left() -> None:
         thread.join(5)
 
 
+async def test_a_mail_server_that_says_too_much_is_left() -> None:
+    """An answer of any number of lines is one answer, and all of it would be kept."""
+    with socket.create_server((HOST, 0)) as listening:
+
+        def talk() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"220 hello\r\n")
+                while True:
+                    connection.sendall(b"250-more\r\n" * 100)
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        with pytest.raises(TransientError, match="too much"):
+            await MailTeller(outlet(listening.getsockname()[1], timeout=0.5)).send(message())
+        thread.join(5)
+
+
 # -- webhook -----------------------------------------------------------------------------------------
 
 
