@@ -133,6 +133,7 @@ def _copy(here: Path, there: Path) -> None:
             copy.mkdir(mode=0o700)
             continue
         wanted = _written(path, copy)
+        fault_point("move.file")
         if _read_back(copy) != wanted:
             raise PermanentError(
                 "spool.unusable",

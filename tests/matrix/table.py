@@ -36,7 +36,38 @@ KILLED_IN: dict[str, frozenset[str]] = {
     },
     "statement_to_archive": _JOURNAL | _RENAMES | _NEW | _UNLINKS | _CREATES | _SEALS | {"delivery.complete"},
     "open_torn_chain": _NEW | _UNLINKS | {"names.synced", "cut.begin", "cut.done"},
+    "deliver_to_server:sftp": _DELIVERS | {
+        "sftp.folder", "sftp.opened", "sftp.block", "sftp.written", "sftp.checked", "sftp.renamed",
+    },
+    "deliver_to_server:smb": _DELIVERS | {
+        "smb.folder", "smb.opened", "smb.block", "smb.written", "smb.checked", "smb.renamed",
+    },
+    "deliver_to_server:onedrive": _DELIVERS | _JOURNAL | {
+        "onedrive.begin", "onedrive.made", "onedrive.session", "onedrive.fragment", "onedrive.stored",
+        "onedrive.committed",
+    },
     "reserve": frozenset({"reserve.made", "reserve.held", "reserve.cut", "reserve.unlinked"}),
     "leftovers": _NEW | _RENAMES | _UNLINKS,
     "request": _JOURNAL | _RENAMES | {"request.answered"},
 }  # fmt: skip
+"""Points by the scene in `scenes.py` in which every passing of them is met."""
+
+KILLED_ELSEWHERE: dict[str, frozenset[str]] = {
+    "tests/crash/test_fault_points.py": frozenset(
+        {"order.snoop", "order.record", "order.play", "order.let-go", "finish.journalled"}
+    ),
+    "tests/unit/cli/test_spool_commands.py": frozenset({"retry.applied"}),
+    "tests/unit/runtime/test_alerts.py": frozenset({"alert.sent"}),
+}
+"""Points by the test that kills a whole recorder there, for which it takes an Asterisk or commands."""
+
+
+def rows() -> list[str]:
+    """The table of docs/explanation/crash-safety.md."""
+    killed_in = {**KILLED_IN, **KILLED_ELSEWHERE}
+    return [f"| {_shown(where)} | {', '.join(sorted(points))} |" for where, points in killed_in.items()]
+
+
+def _shown(where: str) -> str:
+    scene, _, kind = where.partition(":")
+    return f"`{where}`" if "/" in where else f"{scene.replace('_', ' ')}{f' ({kind})' if kind else ''}"

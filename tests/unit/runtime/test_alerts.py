@@ -22,6 +22,7 @@ from ari_recorder.cli.app import app
 from ari_recorder.config.alerts import AlertSettings, MailOutlet, MailSecurity, WebhookFormat, WebhookOutlet
 from ari_recorder.config.machine import parse_machine
 from ari_recorder.config.problems import ConfigFileError
+from ari_recorder.disk import faults
 from ari_recorder.model.errors import PermanentError, RecorderError, TransientError
 from ari_recorder.runtime.alert_book import Entry, Item, What
 from ari_recorder.runtime.alert_mail import MailTeller, compose
@@ -376,6 +377,35 @@ async def test_begun_ended_and_a_restart_between(tmp_path: Path) -> None:
             "CRITICAL: pbx:main does not answer.",
             "OVER: target:vault does not answer.",
         ]
+
+
+class DiedError(BaseException):
+    """Nobody catches this: what comes after it in the program does not happen."""
+
+
+async def test_killed_after_an_alert_was_sent_it_is_told_again_not_never(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(point: str) -> None:
+        if point == "alert.sent":
+            raise DiedError
+
+    with mail_server(Mailbox()) as box:
+        how = {"mail": (outlet(box.port),)}
+        monkeypatch.setattr(faults, "hook", die)
+        conditions = Conditions()
+        fail(conditions)
+        with suppress(DiedError, BaseExceptionGroup):
+            async with alerting(conditions, tmp_path, **how):
+                await until(lambda: box.subjects)
+        assert [entry.told for entry in kept(tmp_path)] == [None]
+        monkeypatch.setattr(faults, "hook", faults._nothing)
+        again = Conditions()
+        fail(again)
+        async with alerting(again, tmp_path, **how):
+            await until(lambda: [entry.told for entry in kept(tmp_path)] != [None])
+        assert len(box.subjects) == 2
+        assert len(set(box.subjects)) == 1
 
 
 async def test_a_mail_server_that_is_away_is_a_condition_and_others_are_told(tmp_path: Path) -> None:
