@@ -196,7 +196,7 @@ class Upload:
 
     def _refused(self, url: str, answer: requests.Response) -> Exception:
         found = said(answer)
-        if found.status in (404, 410):
+        if found.status in (401, 404, 410):  # no token was sent: 401 says that the address has expired
             return LostError()
         if found.status in (409, 507) or found.code in ("nameAlreadyExists", "quotaLimitReached"):
             # The session would live on with all its bytes, and count against the quota.

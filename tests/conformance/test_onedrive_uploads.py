@@ -153,6 +153,8 @@ def test_another_writer_is_faster(scene: Scene, sample: MakeSample, same: bool) 
         ("create-session", 403, "accessDenied", "target.denied", PermanentError),
         ("folder", 403, "accessDenied", "target.denied", PermanentError),
         ("create-session", 400, "invalidRequest", "target.denied", PermanentError),
+        ("fragment", 401, "unauthenticated", "target.torn", TransientError),
+        ("last-fragment", 401, "unauthenticated", "target.torn", TransientError),
         ("fragment", 500, "generalException", "target.unreachable", TransientError),
         ("item", 502, "badGateway", "target.unreachable", TransientError),
         ("item", 503, "serviceNotAvailable", "target.unreachable", TransientError),
