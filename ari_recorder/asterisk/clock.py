@@ -41,7 +41,7 @@ async def read_offset(client: AriClient, rounds: int = 5) -> Offset:
 
 def judge_offset(found: Offset) -> Finding:
     off = abs(found.offset)
-    said = f"{found.offset.total_seconds() * 1000:+.0f} ms"
+    said = f"{round(found.offset.total_seconds() * 1000):+d} ms"
     sure = f"± {found.uncertainty.total_seconds() * 1000:.0f} ms"
     title = f"Asterisk's clock differs from the recorder's by {said} ({sure})"
     remedy = "Let both machines keep time with NTP (chrony or systemd-timesyncd)."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,14 @@ from rich.console import Console
 from ..config.machine import Machine, find_machine, load_machine
 from ..model.errors import RecorderError
 
-out = Console(highlight=False, soft_wrap=True)
+WIDE = 160
+"""Columns of a table that goes into a pipe or a file; a terminal and $COLUMNS say how many they have."""
+
+out = Console(
+    highlight=False,
+    soft_wrap=True,
+    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE,
+)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -22,6 +22,8 @@ FRESH = timedelta(seconds=60)
 LITTLE = 5_000_000_000
 """Bytes: about 29 hours of calls in G.711, both legs and the assembled file."""
 NAMES = {"spool": "the spool", "second-spool": "the second spool"}
+SOON = 24 * 90
+"""Hours: a forecast beyond that says nothing."""
 
 
 def watched(settings: Machine) -> tuple[tuple[DiskLine, ...], str | None]:
@@ -67,7 +69,7 @@ def show(lines: tuple[DiskLine, ...], begin_in: str | None, settings: DiskSettin
         if line.error is not None:
             out.print(f"[red]✗[/] {name} {shown(line.folder)}: {shown(line.error)}")
             continue
-        lasts = f" · full in {span(line.hours)}" if line.hours is not None else ""
+        lasts = f" · full in {span(line.hours)}" if line.hours is not None and line.hours < SOON else ""
         ram = " (RAM)" if line.volatile else ""
         out.print(
             f"  {name} {_bar(line, settings)} {size(line.free)} of {size(line.total)} free{lasts}{ram}"
@@ -90,7 +92,7 @@ def findings(settings: Machine) -> Iterator[Finding]:
     """What `check` says of the disks."""
     for line in watched(settings)[0]:
         code = f"{line.key}.space"
-        name = NAMES.get(line.key, line.key)
+        name = NAMES.get(line.key, f'the disk of "{line.key}"')
         title = f"{name[0].upper()}{name[1:]}"
         if line.error is not None:
             yield fail(code, f"{title} cannot be used", line.error, f"Look at {line.folder} and its disk.")

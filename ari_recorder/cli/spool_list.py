@@ -15,7 +15,7 @@ from ..runtime.foundations import spools
 from ..spool.folders import RecordingFolder
 from ..spool.stuck import stuck as is_stuck
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
-from .spool_rows import document, owed, table
+from .spool_rows import document, owed, reasons, table
 
 StateChoice = Annotated[State | None, typer.Option("--state", help="Only those in this state.")]
 TargetName = Annotated[
@@ -107,6 +107,8 @@ class _Listing:
 def _print(found: list[Recording], listing: _Listing) -> None:
     if found:
         out.print(table(found, datetime.now(UTC), ids=True))
+    for line in reasons(found):
+        out.print(line)
     if listing.left_out:
         out.print(f"[dim]{listing.left_out} older ones were not looked at; --limit 0 shows all.[/]")
     for name, error in listing.damaged.items():

@@ -79,13 +79,19 @@ def _tried(settings: Machine, spool: Spool, chosen: Selection) -> Answer:
 
 
 def _set_due(spool: Spool, chosen: Selection) -> int:
+    """How many were changed. Raises what the first had that cannot be read, where none could be changed."""
     count = 0
+    damaged: dict[str, RecorderError] = {}
     for folder, _ in chosen.states(spool):
         try:
             before = folder.load()
             count += folder.update(lambda now: due_now(now, chosen.targets)) != before
         except RecorderError as error:
-            err.print(f"[yellow]![/] {shown(folder.id)}: {shown(error)}")
+            damaged[folder.id] = error
+    if damaged and not count:
+        raise next(iter(damaged.values()))
+    for name, why in damaged.items():
+        err.print(f"[yellow]![/] {shown(name)}: {shown(why)}")
     return count
 
 

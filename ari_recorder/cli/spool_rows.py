@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ MARKS = {
     DeliveryState.BLOCKED: "[red]✗[/]",
     DeliveryState.WAITING: "…",
 }
+MOST_REASONS = 5
 ARROWS = {Direction.INBOUND: "→", Direction.OUTBOUND: "←", Direction.INTERNAL: "↔"}
 
 
@@ -27,7 +29,7 @@ def table(recordings: Iterable[Recording], now: datetime, *, ids: bool) -> Table
     """One line a recording, and a second one where it is in trouble. `ids`: with the id in front."""
     found = Table(box=None, pad_edge=False, header_style="dim")
     for column in (*(("id",) if ids else ()), "state", "since", "call", "setting", "targets"):
-        found.add_column(column, no_wrap=column == "id")
+        found.add_column(column, no_wrap=column in {"id", "state", "since"}, overflow="fold")
     for one in recordings:
         cells = [
             _state(one),
@@ -40,6 +42,17 @@ def table(recordings: Iterable[Recording], now: datetime, *, ids: bool) -> Table
         if (why := trouble(one)) is not None:
             found.add_row(*([""] if ids else []), "", "", f"[red]{shown(why)}[/]", "", "")
     return found
+
+
+def reasons(recordings: Iterable[Recording]) -> Iterator[str]:
+    """Why deliveries wait, each reason once, the most frequent first: the table has no room for it."""
+    owing = (d for one in recordings for d in one.deliveries if d.state is not DeliveryState.DELIVERED)
+    found = Counter((d.target, d.error) for d in owing if d.error)
+    for (target, error), count in found.most_common(MOST_REASONS):
+        times = f", {count} recordings" if count > 1 else ""
+        yield f"{shown(target)}{times}: {shown(error)}"
+    if (more := len(found) - MOST_REASONS) > 0:
+        yield f"[dim]… and {more} more  → ari-recorder spool show ID[/]"
 
 
 def document(recording: Recording) -> dict[str, Any]:
@@ -82,6 +95,5 @@ def _state(recording: Recording) -> str:
 
 
 def _targets(recording: Recording) -> str:
-    words = [f"{MARKS[d.state]} {shown(d.target)}" + (f" ({shown(d.error)})" if d.error else "")
-             for d in owed(recording)]  # fmt: skip
+    words = [f"{MARKS[one.state]} {shown(one.target)}" for one in owed(recording)]
     return "  ".join(words) or "stays in the spool"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..config.machine import Machine
-from ..config.targets.limits import Limits
+from ..config.targets import Target
 from ..disk.space import space
 from ..model.document import plain
 from ..model.errors import RecorderError
@@ -16,6 +16,7 @@ from ..runtime.conditions import Condition, Severity
 from ..runtime.foundations import spools
 from ..runtime.presence import Presence, TargetPresence
 from ..spool.inventory import RUNNING, Inventory, inventory
+from ..targets.incomplete import usable
 from . import disks
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
 from .spool_rows import age, document, table
@@ -47,7 +48,7 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
     else:
         _print_recorder(alive, running)
         if alive is not None and running:
-            _print_targets(alive.targets, _limits(settings), now)
+            _print_targets(alive.targets, _in_policy(settings), now)
         _print_spool(found, now)
         disks.show(lines, begin_in, settings.disk)
         _print_conditions(wrong, alive.more_conditions if alive is not None else 0, now)
@@ -90,18 +91,21 @@ def _print_recorder(alive: Presence | None, running: bool) -> None:
             out.print("  [yellow]![/] its translator drops reordered frames; the recorder works around it")
 
 
-def _limits(settings: Machine) -> dict[str, Limits]:
+def _in_policy(settings: Machine) -> dict[str, Target]:
     """What the policy says now; nothing where it cannot be read, which is another command's business."""
     try:
-        return {target.name: target.limits for target in load_policy(settings.recorder.policy).targets}
+        return {target.name: target for target in load_policy(settings.recorder.policy).targets}
     except RecorderError:
         return {}
 
 
-def _print_targets(targets: tuple[TargetPresence, ...], limits: dict[str, Limits], now: datetime) -> None:
+def _print_targets(targets: tuple[TargetPresence, ...], policy: dict[str, Target], now: datetime) -> None:
     for one in targets:
-        mark = "[red]●[/]" if one.error else "[green]●[/]"
-        words = [f"{one.waiting} waiting" if one.waiting else "nothing waits"]
+        written = policy.get(one.name)
+        unused = written is not None and not usable(written)
+        mark = "[red]●[/]" if one.error else "[yellow]○[/]" if unused else "[green]●[/]"
+        words = ["incomplete" if written.enabled else "switched off"] if written and unused else []
+        words.append(f"{one.waiting} waiting" if one.waiting else "nothing waits")
         if one.running:
             words.append(f"{one.running} under way")
         if one.blocked:
@@ -110,7 +114,7 @@ def _print_targets(targets: tuple[TargetPresence, ...], limits: dict[str, Limits
             words.append(f"waits for its hours, from {_clock(one.opens_at, now)}")
         elif one.next_try_at is not None:
             words.append(f"next try at {_clock(one.next_try_at, now)}")
-        limit = limits.get(one.name, Limits()).bandwidth
+        limit = written.limits.bandwidth if written is not None else None
         words += [f"at most {limit}"] if limit is not None else []
         out.print(f"{mark} Target {shown(one.name)}: {', '.join(words)}")
         if one.error:
@@ -131,7 +135,8 @@ def _print_spool(found: Inventory, now: datetime) -> None:
     waiting = [f"{count} {state.value}" for state, count in found.counts.items() if state not in RUNNING]
     out.print(f"Spool: {', '.join(waiting) or 'nothing waits'}")
     if found.stuck:
-        out.print(f"[red]✗[/] {found.stuck} wait for a person  → ari-recorder spool list --stuck")
+        who = "recording waits" if found.stuck == 1 else "recordings wait"
+        out.print(f"[red]✗[/] {found.stuck} {who} for a person  → ari-recorder spool list --stuck")
     for name, error in found.damaged.items():
         out.print(f"[red]✗[/] {shown(name)}: {shown(error)}")
 

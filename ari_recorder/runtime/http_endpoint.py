@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -168,4 +169,5 @@ class Endpoint:
 
 
 def _json(document: dict[str, Any], *, well: bool) -> web.Response:
-    return web.json_response(document, status=200 if well else 503)
+    text = json.dumps(document) + "\n"
+    return web.json_response(text=text, status=200 if well else 503)

@@ -178,7 +178,7 @@ class AriConnection:
 
     async def _run(self) -> None:
         failures = 0
-        known = ""
+        known: tuple[str, str] | None = None
         while True:
             line = self._line = _Line(self._client, self._application, self._pauses, self._put)
             try:
@@ -187,10 +187,10 @@ class AriConnection:
                 failures = 0 if line.proven else failures + 1
                 cause = self._judged(line, error)
                 pause = self._pause(cause, failures)
-                # While Asterisk stays away for the same reason, saying it once is enough.
-                if line.stood or cause.code != known:
+                # While Asterisk stays away and the same has to be done, saying it once is enough.
+                if line.stood or (cause.code, cause.remedy) != known:
                     self._put(Disconnected(cause, line.heard_at if line.stood else None))
-                known = cause.code
+                known = (cause.code, cause.remedy)
                 log.info("ari-disconnected: %s Next attempt in %.1f s.", cause, pause)
                 await asyncio.sleep(pause)
 

@@ -220,6 +220,18 @@ async def test_an_asterisk_that_stays_away_is_said_once_and_not_pressed(
         await connected(line)
 
 
+async def test_what_an_asterisk_is_away_for_is_what_is_so_now(client: AriClient, pbx: StandIn) -> None:
+    """The socket was closed, and then nothing answered: the second is what an admin has to mend."""
+    async with connect(client) as line:
+        await connected(line)
+        pbx.answers["GET", "/events"] = (503, "booting")
+        await pbx.sockets[-1].close()
+        closed, refused = [(await disconnected(line)).error for _ in range(2)]
+        assert closed.code == refused.code == "ari.unreachable"
+        assert "websocket_write_timeout" in closed.remedy
+        assert "websocket_write_timeout" not in refused.remedy
+
+
 async def test_pauses_grow_to_their_limit(client: AriClient) -> None:
     line = connect(client, Pauses())
     error = TransientError("ari.unreachable", "gone")

@@ -63,6 +63,7 @@ def test_the_spool_is_listed_and_chosen_from(host: Host) -> None:
     assert "+4930123456 → 1001" in text
     assert "● recording" in text
     assert "✗ archive" in text
+    assert text.count("It refused.") == 1, "the reason stands below the table, once"
     assert "\x1b[31m" not in text
     assert "Nothing in the spool is so." in host.ask("spool", "list", "--state", "refused").output
 
@@ -114,6 +115,16 @@ def test_without_a_recorder_everything_is_due_at_its_start(host: Host) -> None:
     assert second is not None
     assert second.load().state is State.CAPTURED
     assert "Nothing waits" in host.told("spool", "retry", "--all")["sentence"]
+
+
+def test_a_damaged_journal_is_not_said_to_be_tried_again(host: Host) -> None:
+    blocked(host, "r-1")
+    (host.sealed("r-2").path / "recording.json").write_text("{")
+    assert host.told("spool", "retry", "r-2", status=5)["error"]["code"] == "spool.damaged"
+    said = host.ask("spool", "retry", "--all")
+    assert said.exit_code == 0
+    assert "1 recording(s) will be tried" in said.output
+    assert "! r-2: " in said.output
 
 
 def test_what_is_meant_must_be_said_and_be_there(host: Host) -> None:
