@@ -200,7 +200,7 @@ def _steps(
         _look_at_clock(target, path, warnings, clock())
         at.at(Step.DELETE)
         _delete(target, path)
-    except PermanentError:
+    except (PermanentError, IntegrityError):
         _clear(target, path, sha256)
         raise
 

@@ -302,6 +302,16 @@ def test_bytes_that_are_changed_on_the_way(tmp_path: Path, monkeypatch: pytest.M
     fault(trial.run(local(tmp_path)), "changed-bytes", "mismatch")
 
 
+def test_a_test_file_that_comes_back_changed_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = local(tmp_path)
+    monkeypatch.setattr(trial, "digest", lambda _stream: ("0" * 64, trial.SIZE))
+    fault(trial.run(settings), "changed-bytes", "mismatch")
+    assert settings.folder is not None
+    assert list(settings.folder.iterdir()) == []
+
+
 def test_a_folder_that_hangs_does_not_hang_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     thaw = threading.Event()
