@@ -360,7 +360,7 @@ async def findings(pbx: Pbx, **how: Any) -> dict[str, Finding]:
     [
         ("pbx22", set()),
         ("pbx22_debian", {"pbx.defect"}),
-        ("pbx16", {"pbx.version"}),
+        ("pbx16", {"pbx.version", "pbx.snoop-queue"}),
     ],
 )
 async def test_the_check_finds_what_is_wrong_with_each_and_nothing_else(

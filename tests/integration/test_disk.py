@@ -137,7 +137,7 @@ def test_the_spool_moves_its_disk_is_exchanged_and_it_moves_back(recorder: Recor
     assert said.returncode == 0, said.stdout + said.stderr
     assert json.loads(said.stdout)["moved"] == 3
     assert (states(recorder.spool), len(states(second))) == ([], 3)
-    assert recorder.status()["begin_in"] == str(second)
+    recorder.wait_for("its report", lambda: recorder.status()["begin_in"] == str(second))
 
     unmount(recorder.spool)  # not lazily: nobody uses it any more
     recorder.kill()
