@@ -101,6 +101,8 @@ path = "$Y/$M/$D"
 # known_hosts = "vault.known_hosts"     # made by: ari-recorder target trust vault
 # folder = "recordings"
 
+# Also kind = "smb" (Windows share, Samba, NAS) and kind = "onedrive" (OneDrive, SharePoint): docs/howto.
+
 # Settings are asked in this order; the first that matches decides. Each is off until enabled = true.
 [[setting]]
 name = "Outside calls"
