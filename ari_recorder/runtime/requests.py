@@ -160,7 +160,10 @@ class Requests:
         if path.name.endswith(_ANSWER):
             self._clear(path)
             return None
-        if not path.name.endswith(_REQUEST) or path.name.startswith("."):
+        if path.name.startswith("."):
+            self._sweep(path)
+            return None
+        if not path.name.endswith(_REQUEST):
             return None
         request = _read(Request, path)
         # The id becomes a file's name: it is believed only where it is this file's own.
@@ -171,6 +174,12 @@ class Requests:
         old = word is not None and word.at is not None and datetime.now(UTC) - word.at > KEPT
         if old and word is not None and word.outcome is not Outcome.WORKING:
             path.unlink(missing_ok=True)
+
+    def _sweep(self, path: Path) -> None:
+        """What a command that was killed while it asked has left half written."""
+        with suppress(OSError):
+            if datetime.now(UTC) - datetime.fromtimestamp(path.stat().st_mtime, UTC) > KEPT:
+                path.unlink()
 
     def _write(self, request: Request, word: Answer) -> None:
         """An answer that cannot be written is no reason to stop; the last one also ends the request."""

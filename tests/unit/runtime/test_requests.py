@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -46,6 +47,21 @@ async def test_a_request_is_answered_once_and_cleared(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "requests").iterdir()] == [f"{request.id}.answer.json"]
     requests.forget(tmp_path, request)
     assert not list((tmp_path / "requests").iterdir())
+
+
+async def test_what_a_killed_command_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+    folder = tmp_path / "requests"
+    request = requests.ask(tmp_path, "shout")
+    old, new = folder / ".old.request.json.tmp", folder / ".new.request.json.tmp"
+    for path in (old, new):
+        path.write_text('{"id"')
+    os.utime(old, (1e9, 1e9))
+    async with answering(tmp_path, {"shout": shout}):
+        await last_word(tmp_path, request)
+        async with asyncio.timeout(10):
+            while old.exists():
+                await asyncio.sleep(0.01)
+    assert new.exists()  # it may be a command that is writing now
 
 
 async def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
