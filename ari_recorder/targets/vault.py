@@ -8,10 +8,13 @@ gives nothing away, and there is no further secret to look after. Who changes th
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import os
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -74,8 +77,9 @@ class Vault:
         try:
             with self._guard:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                durable.write_atomically(path, content, mode=0o600)
-                self._give_away(path)
+                with _alone(self._folder):
+                    durable.write_atomically(path, content, mode=0o600)
+                    self._give_away(path)
         except OSError as error:
             raise _unusable(path, error) from error
 
@@ -115,6 +119,18 @@ class Vault:
                 remedy="Start the recorder once, which makes it; run this as the recorder's user or root.",
             ) from error
         return found
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Only one process writes there meanwhile: a login by command and the recorder's own may meet."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks: then they must not meet
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _unusable(path: Path, error: OSError) -> RecorderError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,16 @@ def test_what_root_writes_belongs_to_the_recorder(vault: Vault, tmp_path: Path) 
     vault.write("x", b"secret")
     for place in ("targets", "targets/x"):
         assert (tmp_path / "state" / place).stat().st_uid == owner
+
+
+def test_two_who_write_at_once_do_each_other_no_harm(vault: Vault, tmp_path: Path) -> None:
+    """As the recorder and a login by command, which are two processes."""
+
+    def write(letter: bytes) -> None:
+        mine = Vault(tmp_path / "state" / "targets", tmp_path / "words")
+        for _ in range(40):
+            mine.write("x", letter * 20_000)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(write, (b"a", b"b")))
+    assert vault.read("x") in (b"a" * 20_000, b"b" * 20_000)
