@@ -44,6 +44,9 @@ async def test_a_request_is_answered_once_and_cleared(tmp_path: Path) -> None:
     assert requests.answer(tmp_path, request) is None
     async with answering(tmp_path, {"shout": shout}):
         assert (await last_word(tmp_path, request)).sentence == "SO BE IT"
+        async with asyncio.timeout(10):  # the request goes after its answer has come
+            while len(list((tmp_path / "requests").iterdir())) > 1:
+                await asyncio.sleep(0.01)
     assert [p.name for p in (tmp_path / "requests").iterdir()] == [f"{request.id}.answer.json"]
     requests.forget(tmp_path, request)
     assert not list((tmp_path / "requests").iterdir())
