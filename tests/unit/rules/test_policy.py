@@ -161,7 +161,7 @@ R = '[[trunk]]\nname = "t"\n'
         (T.replace("local", "sfpt"), 2, "target[1].kind", "value", 'did you mean "sftp"?'),
         (T + 'path = "$Y/$callr"', 5, "target[1].path", "value", 'did you mean "$caller"?'),
         (T + T.replace("archive", "ARCHIVE"), 7, "target[2].name", "value", "the name of target[1]"),
-        (V, 1, "target[1]", "value", 'exactly one of "password"'),
+        (V + "password = 'p'\npassword_file = 'x'", 1, "target[1]", "value", 'only one of "password"'),
         (V + "password = 4711", 7, "target[1].password", "value", "must be text in quotes."),
         (V + "password = 'p'\nport = 70000", 8, "target[1].port", "value", "at most 65535"),
         (V + "password = 'p'\npasssword = 'p'", 8, "target[1].passsword", "unknown-key", '"password"?'),
