@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..config.machine import Machine
-from ..model.errors import PermanentError, RecorderError, TransientError
+from ..config.problems import suggestion
+from ..model.errors import ConfigError, PermanentError, RecorderError, TransientError
+from ..rules.policy import load_policy
 from ..runtime import requests
 from ..runtime.foundations import spools
 from ..runtime.requests import Answer, Outcome, Request
@@ -51,8 +54,22 @@ def retry(
                 f"There is no recording {', '.join(missing)} in the spool.",
                 remedy='"ari-recorder spool list" shows what there is.',
             )
+        if target is not None:
+            _must_be_known(target, settings, spool)
         answer = _tried(settings, spool, chosen)
     tell(answer, as_json=json)
+
+
+def _must_be_known(target: str, settings: Machine, spool: Spool) -> None:
+    """In the policy, or owed something by a recording from before it was taken out there."""
+    names = {one.name for one in load_policy(settings.recorder.policy).targets}
+    if target in names:
+        return
+    for folder, _ in spool.states():
+        with suppress(RecorderError):
+            if target in folder.load().setting.targets:
+                return
+    raise ConfigError("config.reference", f'There is no target "{target}"; {suggestion(target, names)}.')
 
 
 def _chosen(recordings: list[str] | None, target: str | None, *, everything: bool) -> Selection:

@@ -130,6 +130,7 @@ def test_a_damaged_journal_is_not_said_to_be_tried_again(host: Host) -> None:
 def test_what_is_meant_must_be_said_and_be_there(host: Host) -> None:
     host.captured("r-1")
     assert host.told("spool", "retry", "r-1", "r-9", status=5)["error"]["code"] == "spool.no-recording"
+    assert host.told("spool", "retry", "--target", "archiv", status=3)["error"]["code"] == "config.reference"
     for words in ((), ("r-1", "--all"), ("--all", "--target", "a")):
         assert host.ask("spool", "retry", *words).exit_code == 2
 
