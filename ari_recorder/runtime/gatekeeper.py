@@ -147,7 +147,12 @@ class Gatekeeper:
         async with self._connect() as client:
             orders = Orders(client, self._application, lambda _recording, _sample: None)
             for channel, stay in overdue.items():
-                if await _waits(client, channel):
+                try:
+                    waits = await _waits(client, channel)
+                except RecorderError as error:  # it stays a guest, and keeps no other one waiting
+                    log.warning(str(error), action="gate.unknown", channel=channel, code=error.code)
+                    continue
+                if waits:
                     await self._end_stay(orders, channel, stay)
                 else:
                     self._forget(channel)
@@ -164,5 +169,7 @@ async def _waits(client: AriClient, channel: str) -> bool:
     """Whether it is in Stasis still: that it left may have been said while nobody listened."""
     try:
         return (await client.channels.get(channel)).app == "Stasis"
-    except RefusedError:
+    except RefusedError as error:
+        if error.code != "ari.not-found":
+            raise
         return False

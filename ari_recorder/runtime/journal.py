@@ -13,6 +13,7 @@ import structlog
 
 from ..capture.commands import Save
 from ..capture.events import CommandFailed, Event, Journalled
+from ..disk import durable
 from ..model.errors import RecorderError, TransientError
 from ..model.recording import Recording
 from ..spool.folders import Spool
@@ -115,12 +116,14 @@ class Journal:
         self._writers.shutdown(wait=True)
 
     def _save(self, recording: Recording) -> None:
-        folder = self._spool.get(recording.id)
-        if folder is None:
-            self._room(recording)
-            self._spool.create(recording)
-        else:
-            folder.save(recording)
+        # A failing disk may answer even the question whether a folder is there with an error.
+        with durable.explained(f"Journalling {recording.id}"):
+            folder = self._spool.get(recording.id)
+            if folder is None:
+                self._room(recording)
+                self._spool.create(recording)
+            else:
+                folder.save(recording)
 
     def _append(self, recording_id: str, sample: dict[str, Any]) -> None:
         folder = self._spool.get(recording_id)

@@ -112,13 +112,17 @@ class Requests:
         self._folder = state / FOLDER
         self._handlers = handlers
         self._working: set[str] = set()
+        self._served: set[str] = set()
+        """Answered, but perhaps still seen by a look that had begun before, or not to be removed."""
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                for request in await asyncio.to_thread(self._look):
-                    if request.id not in self._working:
+                there = await asyncio.to_thread(self._look)
+                self._served.intersection_update(request.id for request in there)
+                for request in there:
+                    if request.id not in self._working | self._served:
                         self._working.add(request.id)
                         tasks.create_task(self._serve(request), name=f"request-{request.id}")
                 await asyncio.sleep(LOOK)
@@ -134,6 +138,7 @@ class Requests:
             await tell(last)
         finally:
             self._working.discard(request.id)
+            self._served.add(request.id)
         log.info(last.sentence, action="request.end", request=request.id, outcome=last.outcome.value)
 
     async def _handled(self, request: Request, tell: Tell) -> Answer:
@@ -173,7 +178,8 @@ class Requests:
         word = _read(Answer, path)
         old = word is not None and word.at is not None and datetime.now(UTC) - word.at > KEPT
         if old and word is not None and word.outcome is not Outcome.WORKING:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # another time; it must hold up no request
+                path.unlink(missing_ok=True)
 
     def _sweep(self, path: Path) -> None:
         """What a command that was killed while it asked has left half written."""

@@ -251,7 +251,11 @@ class Deliverer:
     def _admit_all(self, folders: list[RecordingFolder]) -> list[tuple[RecordingFolder, Admitted]]:
         found = []
         for folder in folders:
-            here = folder if folder.path.exists() else self._ears.find(folder.id)
+            try:
+                here = folder if folder.path.exists() else self._ears.find(folder.id)
+            except OSError as error:  # its disk fails: it is taken in when the disk is back
+                log.error(str(error), action="delivery.intake", recording=folder.id)
+                continue
             # When it is nowhere it was delivered meanwhile, or moved to another recorder.
             if here is not None and (admitted := self._admit(here)) is not None:
                 found.append((here, admitted))

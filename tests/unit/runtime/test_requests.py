@@ -144,3 +144,54 @@ async def test_a_folder_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None
     assert (await last_word(tmp_path, request)).sentence == "STILL THERE"
     task.cancel()
     await asyncio.wait({task})
+
+
+async def test_a_look_that_began_before_the_answer_begins_nothing_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a request that cannot be removed, for its disk became read-only."""
+    served = 0
+
+    async def count(request: Request, tell: Tell) -> Answer:
+        nonlocal served
+        served += 1
+        return Answer(Outcome.DONE)
+
+    looks = 0
+    look = Requests._look
+    request = requests.ask(tmp_path, "count")
+
+    def late(self: Requests) -> list[Request]:
+        nonlocal looks
+        looks += 1
+        return [request, *look(self)]
+
+    monkeypatch.setattr(requests, "LOOK", 0.01)
+    monkeypatch.setattr(Requests, "_look", late)
+    async with answering(tmp_path, {"count": count}):
+        await last_word(tmp_path, request)
+        seen = looks
+        async with asyncio.timeout(10):
+            while looks < seen + 5:
+                await asyncio.sleep(0.01)
+    assert served == 1
+
+
+async def test_an_answer_that_cannot_be_cleared_away_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = requests.ask(tmp_path, "shout", "old")
+    async with answering(tmp_path, {"shout": shout}):
+        await last_word(tmp_path, old)
+    monkeypatch.setattr(requests, "KEPT", -requests.KEPT)
+    unlink = Path.unlink
+
+    def stuck(self: Path, missing_ok: bool = False) -> None:
+        if self.name == f"{old.id}.answer.json":
+            raise OSError(30, "read-only")
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", stuck)
+    request = requests.ask(tmp_path, "shout", "hey")
+    async with answering(tmp_path, {"shout": shout}):
+        assert (await last_word(tmp_path, request)).sentence == "HEY"
