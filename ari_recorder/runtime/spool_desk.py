@@ -43,9 +43,8 @@ class SpoolDesk:
             self._completion.submit(folder)
         count = len(again)
         ids = None if chosen.recordings is None else frozenset(chosen.recordings)
-        for own in ids or ():  # perhaps mended by hand: known to no lane so far
-            if (mended := self._spool.get(own)) is not None:
-                self._deliveries.submit(mended)
+        for mended in await asyncio.to_thread(self._found, ids or ()):
+            self._deliveries.submit(mended)  # perhaps mended by hand: known to no lane so far
         count += self._deliveries.retry(ids, chosen.targets)
         fault_point("retry.applied")
         if lost:
@@ -65,9 +64,13 @@ class SpoolDesk:
                 errors.append(error)
         return again, errors
 
+    def _found(self, ids: Iterable[str]) -> list[RecordingFolder]:
+        """Blocks: a disk may hang."""
+        return [folder for own in ids if (folder := self._spool.get(own)) is not None]
+
     async def _adopt(self, request: Request, tell: Tell) -> Answer:  # noqa: ARG002
         """Take up recordings that were put into the spool; those that are known already take no harm."""
-        folders = [folder for own in request.words if (folder := self._spool.get(own)) is not None]
+        folders = await asyncio.to_thread(self._found, request.words)
         found = await asyncio.to_thread(_sorted, folders)
         hand_over(found, self._completion.submit, self._deliveries.submit)
         for folder, error in found.damaged:

@@ -144,6 +144,7 @@ class Lane:
         self._stopping = False
         self._failures = 0
         self._open_at: datetime | None = None
+        self._looked_at = terms.clock()
         self._fault: RecorderError | None = None
         self._blocked: set[str] = set()
         self._obstacle: RecorderError | None = None
@@ -252,6 +253,7 @@ class Lane:
 
     def _start_due(self) -> None:
         now = self._terms.clock()
+        self._mind_clock(now)
         while self._due and self._due[0][0] <= now.timestamp() and self._has_room(now):
             entry = heapq.heappop(self._due)
             folder = entry[3]
@@ -260,6 +262,18 @@ class Lane:
             task = asyncio.create_task(self._deliver(folder), name=f"{self.target.name}/{folder.id}")
             self._running[task] = folder
             task.add_done_callback(self._finished)
+
+    def _mind_clock(self, now: datetime) -> None:
+        """When the clock was set back, nothing waits any longer for that."""
+        back, self._looked_at = self._looked_at - now, now
+        if back <= timedelta():
+            return
+        for due, _, _, folder in [entry for entry in self._due if self._known.get(entry[1]) is entry]:
+            self._push(max(due - back.total_seconds(), SINCE_EVER), folder)
+        self._due = [entry for entry in self._due if self._known.get(entry[1]) is entry]
+        heapq.heapify(self._due)
+        if self._open_at is not None:
+            self._open_at -= back
 
     def _has_room(self, now: datetime) -> bool:
         if not self.limits.open_at(now):

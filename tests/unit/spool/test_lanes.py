@@ -15,8 +15,10 @@ from ari_recorder.config.targets.limits import Limits, rate, window
 from ari_recorder.model.delivery import Delivery, DeliveryState
 from ari_recorder.model.errors import ConfigError, PermanentError, RecorderError, TransientError
 from ari_recorder.spool import delivery as rooms
+from ari_recorder.spool import lane
 from ari_recorder.spool.folders import RecordingFolder, Spool
 from ari_recorder.spool.lane import Health
+from ari_recorder.spool.retry import Pauses
 
 from .recordings import SUFFIXES, ToldTarget, contents, local_target, sealed
 from .test_delivery import NEVER, delivering, delivery, done, eventually
@@ -98,6 +100,36 @@ async def test_a_target_is_not_used_outside_its_hours_and_what_has_begun_is_fini
         deliverer.retry()  # looks at the clock again
         await watched.delivered("r-1")
         await watched.delivered("r-2")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TransientError("target.unreachable", "No."), PermanentError("target.conflict", "No.")],
+    ids=lambda error: error.code,
+)
+async def test_a_clock_that_is_set_back_prolongs_no_pause(
+    spool: Spool, error: RecorderError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that begins with a wrong clock: what failed then must not wait for that time."""
+    monkeypatch.setattr(lane, "LONGEST_REST", 0.01)
+    now, asked = [datetime(2036, 1, 1, tzinfo=UTC)], 0
+
+    def clock() -> datetime:
+        nonlocal asked
+        asked += 1
+        return now[-1]
+
+    target = ToldTarget("a", raising(error))
+    async with delivering([target], clock=clock, pauses=Pauses()) as (deliverer, watched):
+        deliverer.submit(sealed(spool, "r-1", "a"))
+        await eventually(lambda: deliverer.health()[0].failures + deliverer.health()[0].blocked == 1)
+        target.before_put = lambda _: None
+        now.append(datetime(2026, 11, 21, tzinfo=UTC))
+        before = asked
+        await eventually(lambda: asked > before + 3)
+        assert deliverer.health()[0].waiting == 1
+        now.append(now[-1] + timedelta(hours=2))
+        await watched.delivered("r-1")
 
 
 async def test_bandwidth_is_the_sum_of_a_targets_uploads(spool: Spool, tmp_path: Path) -> None:
