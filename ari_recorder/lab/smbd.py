@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +88,7 @@ class SambaServer:
     user: str = field(default_factory=lambda: pwd.getpwuid(os.getuid()).pw_name, init=False)
     _ports: Ports | None = field(default=None, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _link: Path | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.home = self.home.resolve()
@@ -177,6 +180,9 @@ class SambaServer:
         if self._ports is not None:
             self._ports.close()
             self._ports = None
+        if self._link is not None:
+            shutil.rmtree(self._link.parent)
+            self._link = None
 
     def write_configuration(self) -> None:
         """smb.conf from what this object says."""
@@ -192,7 +198,7 @@ class SambaServer:
             "interfaces": f"{self.host}/8",
             "smb ports": str(self.port),
             "log file": str(self.log),
-            **{key: str(self.home / name) for key, name in folders.items()},
+            **{key: str(self._short() / name) for key, name in folders.items()},
             **self.settings,
         }
         archive = {"path": str(self.folder), "read only": "no", "create mask": "0640", **self.share}
@@ -204,6 +210,13 @@ class SambaServer:
             for line in (f"[{name}]", *(f"\t{key} = {value}" for key, value in values.items()))
         ]
         self.configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def _short(self) -> Path:
+        """`home` under a name short enough for the sockets in it: 107 bytes are the most (unix(7))."""
+        if self._link is None:
+            self._link = Path(tempfile.mkdtemp(prefix="ari-recorder-smb-")) / "home"
+            self._link.symlink_to(self.home)
+        return self._link
 
     def _prepare(self) -> None:
         wanted = PROGRAMS if self.clock is None else {**PROGRAMS, "faketime": "faketime"}
