@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 from ..config.machine import Machine
 from ..model.errors import RecorderError
@@ -31,7 +32,12 @@ def run(config: ConfigPath = None, json: Json = False) -> None:
             raise _first(group) from None
 
 
+THREADS = 32
+"""For work on disks. The usual number, six on two cores, a few mounts that hang would use up."""
+
+
 async def _serve(settings: Machine, hung_up: list[int]) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "disk"))
     async with foundations(settings) as base:
         service = Service(base)
         if hung_up:

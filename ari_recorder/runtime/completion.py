@@ -82,10 +82,15 @@ class Completion:
             while True:
                 folder = await self._intake.get()
                 try:
-                    recording = await in_thread(folder.load, "completion-intake")
+                    recording = await in_thread(partial(_loaded, folder), "completion-intake")
                 except RecorderError as error:
                     self._known.discard(folder.id)
                     self._damaged(folder, error)
+                    continue
+                except OSError as error:  # a disk that fails even at a look, such as XFS after a shutdown
+                    self._known.discard(folder.id)
+                    log.error(str(error), action="completion.unreadable", recording=folder.id)
+                    asyncio.get_running_loop().call_later(LONGEST_PAUSE, self.submit, folder)
                     continue
                 self._lane(recording.call.pbx, tasks).queue.put_nowait(folder)
 
@@ -98,7 +103,7 @@ class Completion:
 
     def _damaged(self, folder: RecordingFolder, error: RecorderError) -> None:
         """It is left as it is, until the next start or until somebody asks to try it again."""
-        if not folder.path.exists():
+        if not _is_there(folder):
             log.error(str(error), action="completion.folder-gone", recording=folder.id, code=error.code)
             return
         log.error(str(error), action="spool.damaged", recording=folder.id, code=error.code)
@@ -165,7 +170,7 @@ class Completion:
             return freed(folder, self._pipeline.advance(folder, may_begin=lambda: not self._closing))
 
     def _wait(self, folder: RecordingFolder, error: RecorderError, lane: _Lane) -> None:
-        if not folder.path.exists():
+        if not _is_there(folder):
             log.error(str(error), action="completion.folder-gone", recording=folder.id, code=error.code)
             return
         pause = self._again_later(folder)
@@ -207,3 +212,16 @@ class Completion:
 
         self._timers[folder.id] = (asyncio.get_running_loop().call_later(pause, due), folder)
         return pause
+
+
+def _loaded(folder: RecordingFolder) -> Recording:
+    """Read where it is: a move to another spool folder waits meanwhile."""
+    with folder.held():
+        return folder.load()
+
+
+def _is_there(folder: RecordingFolder) -> bool:
+    try:
+        return folder.path.exists()
+    except OSError:
+        return True

@@ -155,7 +155,7 @@ class Hearing:
                 continue
 
     def _gap(self, pbx: str, ear: _Ear, now: datetime) -> Entry:
-        since = ear.deaf_since or now
+        since = min(ear.deaf_since or now, now)  # a clock may have been set back meanwhile
         seconds = (now - since).total_seconds()
         if ear.in_this_life:
             why = f"the connection was lost ({ear.why})" if ear.why else "the connection was lost"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -101,6 +102,29 @@ async def test_a_captured_recording_is_sealed_and_the_pbx_is_cleared(bench: Benc
     assert recording.call.ended_at == NOW + timedelta(seconds=1)
     assert not list(bench.asterisk.rglob("*.sln"))
     assert not folder.legs.exists()
+
+
+async def test_a_disk_that_fails_at_a_look_is_looked_at_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XFS answers EIO to everything once it has shut itself down."""
+    monkeypatch.setattr(completion, "LONGEST_PAUSE", 0.05)
+    folder = bench.record("a")
+    bench.write_legs("a")
+    looks = 0
+
+    def failing(self: RecordingFolder) -> Recording:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise OSError(errno.EIO, "Input/output error")
+        return load(self)
+
+    load = RecordingFolder.load
+    monkeypatch.setattr(RecordingFolder, "load", failing)
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: bool(bench.sealed))
 
 
 async def test_an_unmounted_folder_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
