@@ -63,8 +63,17 @@ def _supervised(command: Sequence[str]) -> int:
         child = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, process_group=0)
         for number in early:
             os.kill(child.pid, number)
-        status = child.wait()
+        status = _await(child)
     return status if status >= 0 else 128 - status
+
+
+def _await(child: subprocess.Popen[bytes]) -> int:
+    """The child's exit status, -n for signal n. Orphans are reaped as they end: somebody may wait for it."""
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == child.pid:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            return child.returncode
 
 
 def _adopt_orphans() -> None:

@@ -66,3 +66,17 @@ def test_orphans_of_the_command_leave_no_zombie(tmp_path: Path) -> None:
     orphan = int(note.read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(orphan, 0)
+
+
+def test_orphans_are_reaped_while_the_command_runs(tmp_path: Path) -> None:
+    """Whoever killed a process that is nobody's child any more may wait until it is gone."""
+    note = tmp_path / "orphan"
+    look = (
+        "while kill -0 $(cat {note}) 2>/dev/null; do i=$((i+1)); [ $i -gt 200 ] && exit 9; sleep 0.05; done"
+    )
+    orphan = (
+        "(sh -c 'echo $$ > {note}; exec sleep 0.3' &) ; while [ ! -s {note} ]; do sleep 0.05; done; i=0; "
+    )
+    with supervised(["sh", "-c", (orphan + look).format(note=note)]) as run:
+        run.communicate(timeout=30)
+    assert run.returncode == 0
