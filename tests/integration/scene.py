@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -319,6 +320,8 @@ def serving(pbx: Pbx, folder: Path, rules: str) -> Iterator[Recorder]:
 def prepared(pbx: Pbx, folder: Path, rules: str, **recorder: Any) -> Recorder:
     """A recorder whose archive is there; to be started."""
     (folder / "archive").mkdir(parents=True, exist_ok=True)
+    for left in (pbx.recording_folder / "ari-recorder").glob("*"):
+        shutil.rmtree(left, ignore_errors=True)  # what another scene left: a recorder that knows it not warns
     return Recorder(folder, pbx, rules, **recorder)
 
 
