@@ -150,7 +150,8 @@ class Hearing:
                 failing = True
             self._news.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), BEAT)
+                async with asyncio.timeout(BEAT):
+                    await self._news.wait()
             except TimeoutError:
                 continue
 

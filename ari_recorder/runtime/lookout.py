@@ -131,7 +131,8 @@ class Lookout:
 
     async def _start_is_over(self) -> None:
         try:
-            await asyncio.wait_for(self._began.wait(), LONGEST_START)
+            async with asyncio.timeout(LONGEST_START):
+                await self._began.wait()
         except TimeoutError:
             self._began.set()
 

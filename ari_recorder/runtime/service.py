@@ -226,7 +226,8 @@ class Service:
         lost: bool | None = False
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(link.connections.wait(), PROBE_AGAIN if lost is None else None)
+                async with asyncio.timeout(PROBE_AGAIN if lost is None else None):
+                    await link.connections.wait()
             link.connections.clear()
             try:
                 lost = await drops_frames(link.client, self._base.machine.recorder.state, name)
@@ -307,7 +308,8 @@ class Service:
             self._presence = replace(self._presence, beat_at=presence.now())
             await self._write_presence()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), presence.BEAT)
+                async with asyncio.timeout(presence.BEAT):
+                    await self._news.wait()
 
     async def _write_presence(self) -> None:
         known = replace(self._presence, targets=self._deliveries.presence())

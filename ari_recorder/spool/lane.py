@@ -202,7 +202,8 @@ class Lane:
                 self._wake.clear()
                 self._start_due()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._rest())
+                    async with asyncio.timeout(self._rest()):
+                        await self._wake.wait()
             if self._running:
                 await asyncio.wait(self._running)
         finally:
@@ -213,7 +214,8 @@ class Lane:
     async def ended(self, seconds: float) -> None:
         """Wait until `run` has ended, but no longer than that."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
 
     def stop(self) -> None:
         """Begin nothing more; `run` ends when what is under way has ended."""
