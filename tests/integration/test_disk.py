@@ -142,6 +142,7 @@ def test_the_spool_moves_its_disk_is_exchanged_and_it_moves_back(recorder: Recor
     unmount(recorder.spool)  # not lazily: nobody uses it any more
     recorder.kill()
     recorder.start(connected=False)  # the empty mount point is left alone
+    recorder.wait_for("its life", lambda: recorder.status()["recorder"]["running"])
     recorder.wait_for(
         "the report", lambda: [d["key"] for d in recorder.status()["disks"]][:1] == ["second-spool"]
     )
