@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.flaky(reruns=1))
 
 
-SECOND_TRIES = 5
+SECOND_TRIES = 8
 """Calls in real time and races of processes may fail by a shared machine that stands still; no more do."""
 
 
