@@ -150,7 +150,7 @@ class Phone:
 
     async def hang_up_all(self) -> None:
         """End what still goes on, as politely as two seconds allow."""
-        for call in self.calls.values():
+        for call in list(self.calls.values()):
             if call.state is not CallState.ENDED:
                 try:
                     await call.hang_up(timeout=2)

@@ -45,13 +45,16 @@ async def soak(pbx: Pbx, folder: Path, plan: Plan, progress: Progress) -> Outcom
         trouble = asyncio.create_task(troubles.run())
         telling = asyncio.create_task(_tell(lines, troubles, progress))
         calls = asyncio.create_task(lines.run())
-        await asyncio.wait({trouble, calls}, return_when=asyncio.FIRST_COMPLETED)
-        trouble.cancel()
-        await asyncio.wait({trouble})
-        telling.cancel()
-        if not trouble.cancelled():
-            trouble.result()
-        await calls
+        try:
+            await asyncio.wait({trouble, calls}, return_when=asyncio.FIRST_COMPLETED)
+            trouble.cancel()
+            await asyncio.wait({trouble})
+            if not trouble.cancelled():
+                trouble.result()
+            await calls
+        finally:
+            telling.cancel()
+            calls.cancel()
         await _quiet(troubles)
         progress("all calls are over; waiting for the deliveries")
         await place.stage.until("an empty spool", lambda: _done(place), limit=PATIENCE)
