@@ -18,6 +18,8 @@ from ari_recorder.lab.runfolder import RunFolder
 from ari_recorder.lab.sftpd import SftpServer
 
 _SERVERS = {"engine", "pbx22", "pbx22_debian", "pbx16"}
+_IN_REAL_TIME = {"integration", "crash", "soak"}
+"""Folders whose tests hold calls; every other test has one try."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,11 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and _SERVERS.intersection(item.fixturenames):
             item.add_marker(pytest.mark.engine)
-        item.add_marker(pytest.mark.flaky(reruns=1))
+        if _IN_REAL_TIME.intersection(item.path.parts):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
-SECOND_TRIES = 8
-"""Calls in real time and races of processes may fail by a shared machine that stands still; no more do."""
+SECOND_TRIES = 5
+"""Calls in real time may fail by a shared machine that stands still; so many of a whole run, and no more."""
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
