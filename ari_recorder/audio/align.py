@@ -239,7 +239,8 @@ class _Timeline:
 
     def _part(self, take: _Take, at: int, sounding: Sounding) -> Part:
         number, rate = take.segment.number, take.segment.rate
-        length = (take.count * self.rate * 2 + rate) // (2 * rate)
+        # To the nearest, but never to none: what was recorded stands in the file, be it half a sample long.
+        length = max(1, (take.count * self.rate * 2 + rate) // (2 * rate))
         converted = self.choice.converts(format_of(take.segment))
         if converted and not sounding(number, take.side, take.first):
             return Silence(at, length)

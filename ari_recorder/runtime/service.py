@@ -103,6 +103,7 @@ class Service:
         self._reload = asyncio.Event()
         self._news = asyncio.Event()
         """What `status` shows has changed."""
+        self.conditions.listen(lambda _change, _condition: self._news.set())
         now = presence.now()
         pbxs = tuple(PbxPresence(name, connected=False, since=now) for name in machine.pbx)
         self._presence = Presence(os.getpid(), __version__, now, now, base.policy.revision, pbxs)

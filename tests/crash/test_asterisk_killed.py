@@ -140,7 +140,7 @@ async def test_a_segment_that_no_journal_knows_is_adopted_and_what_has_none_is_k
             call = await talking(traffic, 0.5)
             told = await stage.logged("legs.orphaned")
             assert "20200101T000000000-00000000" in told["event"]
-            assert "orphans:lab" in str(stage.recorder.status())
+            await stage.until("the word of status", lambda: "orphans:lab" in str(stage.recorder.status()))
             folder = mortal.recording_folder / "ari-recorder" / str((traffic.journal(call) or {})["id"])
             for side in ("remote", "local"):
                 (folder / f"2-{side}.sln").write_bytes(b"\x08\x00" * 4000)

@@ -230,6 +230,13 @@ class TestChangedCodec:
         assert told(plan) == [("resampled", 0, 500)]
         assert not plan.exact
 
+    def test_a_single_sample_of_a_higher_rate_is_not_rounded_away(self) -> None:
+        rec = recording(
+            segment(1, leg(0, 8000), leg(0, 8000)),
+            segment(2, leg(1000, 1), leg(1000, 1), codec="slin48", rate=48000),
+        )
+        assert shape(planned(rec).tracks[0]) == [("1", 0, 8000), ("2", 8000, 1)]
+
     def test_the_other_law_at_the_same_rate_is_converted_not_resampled(self) -> None:
         rec = recording(
             segment(1, leg(0, HALF_A_MINUTE), leg(0, HALF_A_MINUTE)),
