@@ -36,7 +36,7 @@ from .base import (
 )
 from .smb_errors import explained
 from .smb_login import Login
-from .smb_session import ABSENT, TAKEN, WIRE_ERRORS, Session
+from .smb_session import ABSENT, DELETING, TAKEN, WIRE_ERRORS, Session
 from .steps import Step, at
 
 IDLE = 60.0
@@ -86,19 +86,13 @@ class SmbTarget:
             open_source(source, sha256=sha256, size=size) as stream,
             self._session(str(path)) as session,
         ):
-            at(Step.WRITE)
-            begin = self._upload(session, stream, part, size, resume=True)
-            at(Step.READ_BACK)
-            whole = self._whole(session, part, sha256=sha256, size=size)
-            if begin and whole is False:  # what a torn upload had left was not its beginning
-                self._upload(session, stream, part, size, resume=False)
-                whole = self._whole(session, part, sha256=sha256, size=size)
-            fault_point("smb.checked")
-            if whole and self._published(session, part, path):
-                return receipt(path, sha256=sha256, size=size)
-            if whole is False and session.stat(self._name(session.root, path)) is None:
-                session.remove(self._name(session.root, part))
-                raise mismatch(self.name, path)
+            try:
+                if self._stored(session, stream, path, sha256=sha256, size=size):
+                    return receipt(path, sha256=sha256, size=size)
+            except SMBResponseException as error:
+                # A faster writer clears the part file away, and it stays until nobody has it open any more.
+                if error.status != DELETING or session.stat(self._name(session.root, path)) is None:
+                    raise
         if found := self._adopted(path, part, sha256=sha256, size=size):
             return found  # another writer was faster
         raise taken_away(self, path)
@@ -142,6 +136,26 @@ class SmbTarget:
         if found is not None:
             self.delete(part)
         return found
+
+    def _stored(
+        self, session: Session, stream: BinaryIO, path: PurePosixPath, *, sha256: str, size: int
+    ) -> bool:
+        """Send the file and give it its name; False when somebody else did, or took the part file away."""
+        part = path.with_name(part_name(path.name, sha256))
+        at(Step.WRITE)
+        begin = self._upload(session, stream, part, size, resume=True)
+        at(Step.READ_BACK)
+        whole = self._whole(session, part, sha256=sha256, size=size)
+        if begin and whole is False:  # what a torn upload had left was not its beginning
+            self._upload(session, stream, part, size, resume=False)
+            whole = self._whole(session, part, sha256=sha256, size=size)
+        fault_point("smb.checked")
+        if whole and self._published(session, part, path):
+            return True
+        if whole is False and session.stat(self._name(session.root, path)) is None:
+            session.remove(self._name(session.root, part))
+            raise mismatch(self.name, path)
+        return False
 
     def _upload(
         self, session: Session, stream: BinaryIO, part: PurePosixPath, size: int, *, resume: bool

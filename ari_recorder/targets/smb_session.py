@@ -61,6 +61,9 @@ ABSENT = frozenset(
 TAKEN = frozenset({NtStatus.STATUS_OBJECT_NAME_COLLISION})
 """Something stands under the name."""
 
+DELETING = NtStatus.STATUS_DELETE_PENDING
+"""The file was deleted and still stands there because somebody has it open: nobody may open it any more."""
+
 Explain: TypeAlias = Callable[[Exception], RecorderError]
 
 _ANYONE = ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
@@ -181,15 +184,15 @@ class Session:
             self._close(file)
 
     def remove(self, path: str) -> bool:
-        """Delete a file; False when it is not there."""
+        """Delete a file; False when it is not there, or somebody else is deleting it."""
         options = CreateOptions.FILE_NON_DIRECTORY_FILE | CreateOptions.FILE_DELETE_ON_CLOSE
         try:
-            file = self._open(path, _Right.DELETE, CreateDisposition.FILE_OPEN, options)
+            # Closing deletes: Samba says there, too, that somebody was faster.
+            self._close(self._open(path, _Right.DELETE, CreateDisposition.FILE_OPEN, options))
         except SMBResponseException as error:
-            if error.status in ABSENT:
+            if error.status in ABSENT or error.status == DELETING:
                 return False
             raise
-        self._close(file)
         return True
 
     def _send_all(self, file: Open, stream: IO[bytes], begin: int) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import pytest
-from smbprotocol.open import CreateDisposition, CreateOptions, FilePipePrinterAccessMask, Open
+from smbprotocol.open import (
+    CreateDisposition,
+    CreateOptions,
+    FilePipePrinterAccessMask,
+    Open,
+    ShareAccess,
+)
 
 from ari_recorder.lab.ports import HOST
 from ari_recorder.lab.programs import wait_until
@@ -214,12 +220,12 @@ def test_a_server_whose_clock_is_wrong(tmp_path: Path, sample: MakeSample, clock
 
 
 @contextmanager
-def held(target: SmbTarget, path: PurePosixPath) -> Iterator[None]:
+def held(target: SmbTarget, path: PurePosixPath, shared: int = 0) -> Iterator[None]:
     """As a virus scanner or backup holds a file: shared with nobody."""
     session = target._take()
     file = Open(session._tree, target._name(session.root, path))
     file.create(
-        2, FilePipePrinterAccessMask.FILE_READ_DATA, 0, 0, CreateDisposition.FILE_OPEN_IF,
+        2, FilePipePrinterAccessMask.FILE_READ_DATA, 0, shared, CreateDisposition.FILE_OPEN_IF,
         CreateOptions.FILE_NON_DIRECTORY_FILE,
     )  # fmt: skip
     try:
@@ -247,6 +253,43 @@ def test_a_final_file_that_somebody_holds(scene: Scene, sample: MakeSample) -> N
         with pytest.raises(TransientError):
             scene.target().delete(PATH)
     put(scene.target(), one)
+
+
+WITH_ALL = ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
+
+
+@pytest.mark.parametrize("when", [Step.WRITE, Step.READ_BACK, Step.RENAME])
+def test_a_faster_writer_whose_part_file_is_still_being_deleted(
+    scene: Scene, sample: MakeSample, when: Step
+) -> None:
+    """A deleted file stays, and nobody may open it, until the last one who has it open lets go."""
+    one, other = sample(b"whole"), scene.target()
+    part = PATH.with_name(part_name(PATH.name, one.sha256))
+    (scene.root / PATH.parent).mkdir(parents=True)
+    with ExitStack() as holding:
+
+        def overtake(step: Step) -> None:
+            if step is when and not (scene.root / PATH).exists():
+                holding.enter_context(held(scene.target(), part, WITH_ALL))
+                assert other.delete(part)
+                (scene.root / PATH).write_bytes(b"whole")
+
+        with watched(overtake):
+            put(scene.target(), one)
+        assert names_below(scene.root) == sorted(map(str, (PATH, part)))
+        assert not other.delete(part)
+    assert names_below(scene.root) == [str(PATH)]
+
+
+def test_a_part_file_that_is_being_deleted_for_nobody(scene: Scene, sample: MakeSample) -> None:
+    one, path = sample(b"whole"), PurePosixPath("file")
+    part = path.with_name(part_name(path.name, one.sha256))
+    with held(scene.target(), part, WITH_ALL):
+        assert scene.target().delete(part)
+        error = failure(scene.target(), one, path)
+        assert (error.code, type(error)) == ("target.locked", TransientError)
+    put(scene.target(), one, path)
+    assert names_below(scene.root) == ["file"]
 
 
 def test_the_rename_overwrites_nothing(scene: Scene, sample: MakeSample) -> None:
