@@ -13,9 +13,9 @@ from typing import Protocol
 
 import paramiko
 
-from ..config import targets as config
-from ..model.errors import PermanentError, TransientError
-from .ssh import Connection, Login, readable
+from ...config import targets as config
+from ...model.errors import PermanentError, TransientError
+from .connection import Connection, Login, readable
 
 KEEPALIVE = 30
 """Seconds after which an idle connection shows signs of life, for firewalls on the way."""

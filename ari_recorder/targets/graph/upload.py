@@ -19,15 +19,15 @@ from typing import Any, BinaryIO
 import requests
 import structlog
 
-from ..disk.faults import fault_point
-from ..model.errors import RecorderError, TransientError
-from . import steps
-from .graph_drive import Drive, Item
-from .graph_errors import said
-from .graph_kept import Claim, Kept
-from .graph_session import RefusedError, Session, document
-from .graph_wire import Slice
-from .steps import Step
+from ...disk.faults import fault_point
+from ...model.errors import RecorderError, TransientError
+from .. import steps
+from ..steps import Step
+from .drive import Drive, Item
+from .errors import said
+from .kept import Claim, Kept
+from .session import RefusedError, Session, document
+from .wire import Slice
 
 log = structlog.get_logger(__name__)
 

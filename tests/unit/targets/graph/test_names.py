@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ari_recorder.targets.graph_names import forbidden
+from ari_recorder.targets.graph.names import forbidden
 from ari_recorder.targets.paths import component
 from tests.graph_peer.names import refused
 

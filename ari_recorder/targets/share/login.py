@@ -15,13 +15,13 @@ from smbprotocol.ioctl import CtlCode, IOCTLFlags, SMB2IOCTLRequest, SMB2IOCTLRe
 from smbprotocol.session import Session as SmbSession
 from smbprotocol.tree import TreeConnect
 
-from ..config import targets as config
-from ..model.errors import RecorderError
-from .smb_errors import account, explained, not_encrypted, not_greeted
-from .smb_session import WIRE_ERRORS, Session
-from .smb_wire import SmbConnection, readable
-from .steps import Step, at
-from .tunnel import Dial, Direct, Tunnelled
+from ...config import targets as config
+from ...model.errors import RecorderError
+from ..ssh.tunnel import Dial, Direct, Tunnelled
+from ..steps import Step, at
+from .errors import account, explained, not_encrypted, not_greeted
+from .session import WIRE_ERRORS, Session
+from .wire import SmbConnection, readable
 
 HOPS = 8
 """DFS referrals followed one after the other, at most."""

@@ -17,10 +17,10 @@ from typing import IO, Any, TypeAlias
 import paramiko
 from paramiko import sftp as protocol
 
-from ..disk import durable
-from ..disk.faults import fault_point
-from ..model.errors import RecorderError
-from .ssh import Connection, readable
+from ...disk import durable
+from ...disk.faults import fault_point
+from ...model.errors import RecorderError
+from .connection import Connection, readable
 
 BLOCK = 32 * 1024
 """Bytes of one read or write request: what every server takes."""

@@ -25,8 +25,8 @@ from smbprotocol.connection import Connection
 from smbprotocol.exceptions import SMBConnectionClosed, SMBException
 from smbprotocol.header import Commands, NtStatus, Smb2Flags
 
-from ..model.errors import RecorderError
-from .tunnel import Dial, Stream
+from ...model.errors import RecorderError
+from ..ssh.tunnel import Dial, Stream
 
 LARGEST = 0x00FFFFFF
 """Bytes of one message: its length has three bytes ([MS-SMB2] 2.1)."""

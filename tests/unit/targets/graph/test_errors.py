@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ari_recorder.model.errors import CODES, RecorderError, TransientError
 from ari_recorder.spool.retry import WHOLE_TARGET
-from ari_recorder.targets.graph_errors import ENTRA, Said, broken, plain, refused, refused_login, retry_after
+from ari_recorder.targets.graph.errors import ENTRA, Said, broken, plain, refused, refused_login, retry_after
 
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 

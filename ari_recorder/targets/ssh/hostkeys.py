@@ -15,7 +15,7 @@ from pathlib import Path
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
-from ..model.errors import ConfigError
+from ...model.errors import ConfigError
 
 KINDS: dict[str, tuple[str, ...]] = {
     "ssh-ed25519": ("ssh-ed25519",),

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import paramiko
 
-from ..config import targets as config
-from ..disk import durable
-from ..model.errors import ConfigError
+from ...config import targets as config
+from ...disk import durable
+from ...model.errors import ConfigError
 from . import hostkeys
-from .ssh import Login
+from .connection import Login
 
 
 class Standing(StrEnum):

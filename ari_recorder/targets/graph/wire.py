@@ -12,9 +12,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from ..config import targets as config
-from ..model.errors import TransientError
-from .graph_errors import broken
+from ...config import targets as config
+from ...model.errors import TransientError
+from .errors import broken
 
 CONNECTIONS = 16
 

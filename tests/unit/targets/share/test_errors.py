@@ -14,8 +14,8 @@ from smbprotocol.header import SMB2HeaderResponse
 from ari_recorder.config.targets import SmbTarget
 from ari_recorder.model.errors import CODES, ConfigError, PermanentError, RecorderError, TransientError
 from ari_recorder.spool.retry import WHOLE_TARGET
-from ari_recorder.targets.smb_errors import CAUSES, explained, not_encrypted, not_greeted
-from ari_recorder.targets.smb_wire import Garbage, Insecure, OldProtocol, Silent
+from ari_recorder.targets.share.errors import CAUSES, explained, not_encrypted, not_greeted
+from ari_recorder.targets.share.wire import Garbage, Insecure, OldProtocol, Silent
 
 SETTINGS = SmbTarget.model_validate(
     {

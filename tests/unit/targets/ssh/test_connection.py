@@ -17,8 +17,8 @@ from ari_recorder.config import targets as config
 from ari_recorder.lab.programs import wait_until
 from ari_recorder.model.errors import TransientError
 from ari_recorder.targets.sftp import SftpTarget
-from ari_recorder.targets.sftp_session import Client
-from ari_recorder.targets.tunnel import Tunnelled
+from ari_recorder.targets.ssh.session import Client
+from ari_recorder.targets.ssh.tunnel import Tunnelled
 
 
 def key_exchange() -> bytes:

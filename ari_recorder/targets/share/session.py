@@ -27,11 +27,11 @@ from smbprotocol.open import (
 )
 from smbprotocol.tree import TreeConnect
 
-from ..disk import durable
-from ..disk.faults import fault_point
-from ..model.errors import RecorderError
-from .base import Stat
-from .smb_wire import Garbage, Silent, SmbConnection, readable
+from ...disk import durable
+from ...disk.faults import fault_point
+from ...model.errors import RecorderError
+from ..base import Stat
+from .wire import Garbage, Silent, SmbConnection, readable
 
 BLOCK = 1024 * 1024
 """Bytes of one read or write request, where the server takes so many."""

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ..model.errors import RecorderError
-from .vault import Vault
+from ...model.errors import RecorderError
+from ..vault import Vault
 
 log = structlog.get_logger(__name__)
 

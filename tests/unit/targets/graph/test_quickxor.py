@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ari_recorder.targets.quickxor import BLOCK, quick_xor_hash
+from ari_recorder.targets.graph.quickxor import BLOCK, quick_xor_hash
 from tests.graph_peer.drives import quick_xor
 
 

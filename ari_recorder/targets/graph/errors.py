@@ -15,7 +15,7 @@ from typing import Any
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from ..model.errors import ConfigError, PermanentError, RecorderError, TransientError
+from ...model.errors import ConfigError, PermanentError, RecorderError, TransientError
 
 LONGEST_WAIT = 24 * 3600.0
 """Seconds; a server that asks for more is not believed."""

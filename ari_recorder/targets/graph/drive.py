@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from ..config import targets as config
-from ..model.errors import ConfigError, PermanentError, RecorderError, TransientError
-from .graph_session import RefusedError, Session, document
+from ...config import targets as config
+from ...model.errors import ConfigError, PermanentError, RecorderError, TransientError
+from .session import RefusedError, Session, document
 
 REMEMBERED = 1000
 """Folders whose ids are kept in memory."""

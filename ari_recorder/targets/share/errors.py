@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from smbprotocol.exceptions import SMBAuthenticationError, SMBResponseException
 from smbprotocol.header import NtStatus
 
-from ..config import targets as config
-from ..model.errors import ConfigError, PermanentError, RecorderError, TransientError
-from .smb_wire import Garbage, Insecure, OldProtocol, Silent
+from ...config import targets as config
+from ...model.errors import ConfigError, PermanentError, RecorderError, TransientError
+from .wire import Garbage, Insecure, OldProtocol, Silent
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 import requests
 
-from ..config import targets as config
-from ..model.errors import ConfigError, TransientError
-from .graph_errors import Said, refused, said
-from .graph_login import Login
-from .graph_wire import Wire
-from .vault import Vault
+from ...config import targets as config
+from ...model.errors import ConfigError, TransientError
+from ..vault import Vault
+from .errors import Said, refused, said
+from .login import Login
+from .wire import Wire
 
 WHERE = "Microsoft 365"
 

@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 
 import paramiko
 
-from ..config import targets as config
-from ..model.errors import ConfigError, PermanentError, RecorderError, TransientError
+from ...config import targets as config
+from ...model.errors import ConfigError, PermanentError, RecorderError, TransientError
+from ..steps import Step, at
 from . import hostkeys
-from .steps import Step, at
 
 KEEPALIVE = 30
 """Seconds after which an idle connection shows signs of life, for firewalls on the way."""

@@ -16,13 +16,13 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from ..config import targets as config
-from ..config.targets import LoginKind
-from ..model.errors import ConfigError, RecorderError, TransientError
-from .graph_errors import broken, refused_login
-from .graph_wire import Wire
-from .steps import Step, at
-from .vault import Vault
+from ...config import targets as config
+from ...config.targets import LoginKind
+from ...model.errors import ConfigError, RecorderError, TransientError
+from ..steps import Step, at
+from ..vault import Vault
+from .errors import broken, refused_login
+from .wire import Wire
 
 EARLY = 300.0
 """Seconds before its end at which a token is not used any more."""
