@@ -3,7 +3,7 @@
     call event → decision → capture → assembly → seal → spool → delivery
     asterisk/    rules/     capture/  audio/     evidence/ spool/ targets/
 
-Up to the end of the call, `runtime/pbx_link.py` leads events through `capture/`. From then on a recording is
+Up to the end of the call, `runtime/pbx/link.py` leads events through `capture/`. From then on a recording is
 a folder in the spool whose state says which step is next. Every step may be repeated after a crash: it
 either finds its work done or does it again with the same result, and only then is the new state journalled.
 """

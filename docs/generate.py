@@ -29,7 +29,7 @@ from ari_recorder.model.errors import (
     TransientError,
 )
 from ari_recorder.rules.reference import policy
-from ari_recorder.runtime.metrics import FAMILIES, MOST_VALUES, OTHER, SECONDS
+from ari_recorder.runtime.monitoring.metrics import FAMILIES, MOST_VALUES, OTHER, SECONDS
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -199,7 +199,7 @@ def _cell(text: str | None) -> str:
 
 
 def metrics() -> str:
-    """`metrics.md`, from `runtime.metrics.FAMILIES`."""
+    """`metrics.md`, from `runtime.monitoring.metrics.FAMILIES`."""
     head = f"""\
 {GENERATED}
 # Metrics

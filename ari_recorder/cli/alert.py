@@ -10,8 +10,8 @@ import typer
 
 from ..config.problems import suggestion
 from ..model.errors import ConfigError, RecorderError
-from ..runtime.alert_message import Identity, Message
-from ..runtime.alerts import Teller, make_teller
+from ..runtime.alerts.message import Identity, Message
+from ..runtime.alerts.outlets import Teller, make_teller
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
 
 

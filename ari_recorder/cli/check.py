@@ -22,7 +22,7 @@ from ..rules.doubts import doubts
 from ..rules.policy import Policy, load_policy
 from ..runtime import presence
 from ..runtime.foundations import own_archive
-from ..runtime.prompts import FOLDER, install_for
+from ..runtime.pbx.prompts import FOLDER, install_for
 from ..runtime.service import APPLICATION
 from ..targets import trial
 from ..targets.incomplete import usable, why_unusable

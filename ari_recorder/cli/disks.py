@@ -10,10 +10,10 @@ from ..config.disk import DiskSettings
 from ..config.machine import Machine
 from ..disk.space import space
 from ..model.errors import RecorderError
-from ..runtime import disk_report
 from ..runtime.conditions import Severity
-from ..runtime.disk_report import DiskLine
-from ..runtime.disk_verdict import judge, size, span
+from ..runtime.disks import report as disk_report
+from ..runtime.disks.report import DiskLine
+from ..runtime.disks.verdict import judge, size, span
 from .console import out, shown
 
 WIDTH = 20

@@ -9,7 +9,7 @@ from rich.table import Table
 from ..config.targets import Target
 from ..model.errors import RecorderError
 from ..rules.policy import Policy, load_policy
-from ..targets import trust
+from ..targets.ssh import trust
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
 
 

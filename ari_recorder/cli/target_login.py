@@ -14,7 +14,7 @@ from ..config.targets import OneDriveTarget as Settings
 from ..config.targets import Target
 from ..model.errors import ConfigError, RecorderError
 from ..rules.policy import load_policy
-from ..targets.graph_login import Device
+from ..targets.graph.login import Device
 from ..targets.onedrive import OneDriveTarget
 from ..targets.vault import Vault
 from .console import ConfigPath, Json, emit, err, errors_explained, machine, shown

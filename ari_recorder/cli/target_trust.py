@@ -12,8 +12,8 @@ from ..config.machine import Machine
 from ..config.targets import SshServer, Target
 from ..model.errors import ConfigError
 from ..rules.policy import Policy, load_policy
-from ..targets import trust
-from ..targets.trust import ShownKey, Standing
+from ..targets.ssh import trust
+from ..targets.ssh.trust import ShownKey, Standing
 from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
 
 MARKS = {

@@ -32,24 +32,24 @@ from .backlog import Backlog, survey
 from .completion import Completion
 from .conditions import Conditions, Severity
 from .deliveries import Deliveries
-from .disk_watch import DiskWatch
-from .failure_desk import FailureDesk
+from .disks.watch import DiskWatch
 from .foundations import Foundations
-from .gatekeeper import Gatekeeper
-from .hearing import Hearing
 from .journal import Journal
-from .judge import PbxJudge, PolicyJudge
-from .leg_stores import Leftovers, leg_stores
-from .lookout import Lookout, View
-from .orphans import Orphans
-from .pbx_link import Ears, PbxLink
+from .monitoring.lookout import Lookout, View
+from .pbx.failure_desk import FailureDesk
+from .pbx.gatekeeper import Gatekeeper
+from .pbx.hearing import Hearing
+from .pbx.judge import PbxJudge, PolicyJudge
+from .pbx.leg_stores import Leftovers, leg_stores
+from .pbx.link import Ears, PbxLink
+from .pbx.orphans import Orphans
+from .pbx.prompts import install_for
+from .pbx.translator import drops_frames
 from .presence import PbxPresence, Presence
-from .prompts import install_for
 from .refusals import Refusals
 from .requests import Handler, Requests
 from .spool_desk import SpoolDesk, hand_over
 from .spool_mover import SpoolMover
-from .translator import drops_frames
 
 APPLICATION = "ari-recorder"
 """The Stasis application's name, as in `Stasis(ari-recorder,…)`."""

@@ -30,13 +30,13 @@ from ..disk.durable import BLOCK
 from ..model.delivery import Receipt
 from ..model.errors import IntegrityError, PermanentError, RecorderError, TransientError
 from .base import Confirms, Properties, Stat, checked, open_source, receipt
-from .graph_drive import Drive, Item
-from .graph_errors import broken, said
-from .graph_kept import Kept
-from .graph_names import forbidden
-from .graph_session import RefusedError, Session
-from .graph_upload import TakenError, Uploads, Wanted
-from .quickxor import quick_xor_hash
+from .graph.drive import Drive, Item
+from .graph.errors import broken, said
+from .graph.kept import Kept
+from .graph.names import forbidden
+from .graph.quickxor import quick_xor_hash
+from .graph.session import RefusedError, Session
+from .graph.upload import TakenError, Uploads, Wanted
 from .steps import Step, at
 from .vault import Vault
 

@@ -1,4 +1,7 @@
-"""A folder on an SFTP server, OpenSSH or another. `ssh.py` logs in, `sftp_session.py` speaks the protocol."""
+"""A folder on an SFTP server, OpenSSH or another.
+
+`ssh/connection.py` logs in, `ssh/session.py` speaks the protocol.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,8 @@ from .base import (
     receipt,
     taken_away,
 )
-from .sftp_session import UNSURE, WIRE_ERRORS, Session
-from .ssh import Login
+from .ssh.connection import Login
+from .ssh.session import UNSURE, WIRE_ERRORS, Session
 from .steps import Step, at
 
 IDLE = 60.0

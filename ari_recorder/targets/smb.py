@@ -1,7 +1,7 @@
 """A folder on an SMB share: Windows Server, Samba, a NAS.
 
-`smb_login.py` finds and opens the share, `smb_session.py` speaks the protocol, `smb_wire.py` carries it,
-`smb_errors.py` says what a refusal means.
+In `share/`, `login.py` finds and opens the share, `session.py` speaks the protocol, `wire.py` carries it,
+`errors.py` says what a refusal means.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from .base import (
     receipt,
     taken_away,
 )
-from .smb_errors import explained
-from .smb_login import Login
-from .smb_session import ABSENT, DELETING, TAKEN, WIRE_ERRORS, Session
+from .share.errors import explained
+from .share.login import Login
+from .share.session import ABSENT, DELETING, TAKEN, WIRE_ERRORS, Session
 from .steps import Step, at
 
 IDLE = 60.0

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from ari_recorder.model.errors import ConfigError, PermanentError, TransientError
-from ari_recorder.targets import graph_wire
+from ari_recorder.targets.graph import wire
 from tests.graph_peer import tls
 from tests.graph_peer.server import GraphPeer
 from tests.graph_peer.wire import Answer
@@ -160,7 +160,7 @@ def test_what_is_no_token_is_not_logged(
 
 
 def test_an_answer_without_an_end_is_given_up(scene: Scene, sample: MakeSample) -> None:
-    scene.peer.faults.plan("item", Answer(200, body=b"[" * (graph_wire.LARGEST + 1)))
+    scene.peer.faults.plan("item", Answer(200, body=b"[" * (wire.LARGEST + 1)))
     assert scene.failure(sample(b"x")).code == "target.torn"
 
 
@@ -177,7 +177,7 @@ def test_an_answer_that_drips_is_given_up() -> None:
     answer = requests.Response()
     answer.raw = Drip()
     with pytest.raises(requests.ReadTimeout):
-        graph_wire._take_in(answer, 0.05)
+        wire._take_in(answer, 0.05)
     assert answer.raw.closed
 
 

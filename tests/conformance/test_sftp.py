@@ -17,9 +17,11 @@ from ari_recorder.lab.ports import HOST
 from ari_recorder.lab.programs import wait_until
 from ari_recorder.lab.sftpd import SftpServer
 from ari_recorder.model.errors import ConfigError, RecorderError, TransientError
-from ari_recorder.targets import sftp, sftp_session, ssh
+from ari_recorder.targets import sftp
 from ari_recorder.targets.base import part_name
 from ari_recorder.targets.sftp import SftpTarget
+from ari_recorder.targets.ssh import connection
+from ari_recorder.targets.ssh import session as sftp_session
 
 from .private_sshd import PASSWORD, PrivateSshd
 from .rig import Sample
@@ -427,7 +429,7 @@ def test_frozen_before(
 ) -> None:
     one, target = sample(b"x"), scene.target(timeout=LIMIT)
     if moment == "the login":
-        step: tuple[object, str] = (ssh.Login, "_log_in")
+        step: tuple[object, str] = (connection.Login, "_log_in")
     else:
         step = (sftp, "Session")
     inner = getattr(*step)

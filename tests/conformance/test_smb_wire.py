@@ -17,8 +17,8 @@ from ari_recorder.lab.ports import HOST
 from ari_recorder.lab.programs import wait_until
 from ari_recorder.lab.smbd import SambaServer
 from ari_recorder.model.errors import ConfigError, RecorderError, TransientError
-from ari_recorder.targets import smb_session
-from ari_recorder.targets.smb_wire import SmbConnection
+from ari_recorder.targets.share import session as smb_session
+from ari_recorder.targets.share.wire import SmbConnection
 
 from .relay import Relay
 from .smb_scene import LIMIT, Scene, failure, names_below, scene_of

@@ -21,7 +21,7 @@ from ari_recorder.lab.ports import HOST, Ports
 from ari_recorder.lab.programs import wait_until
 from ari_recorder.lab.recorder import Recorder
 from ari_recorder.lab.sftpd import SftpServer
-from tests.unit.runtime.receivers import Inbox, Mailbox, http_receiver, mail_server
+from tests.unit.runtime.alerts.receivers import Inbox, Mailbox, http_receiver, mail_server
 
 from .cable import Cable, NoPbx
 from .scene import assert_clean, policy

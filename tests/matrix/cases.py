@@ -11,7 +11,7 @@ from ari_recorder.evidence.chain import Chain
 from ari_recorder.evidence.verify import verify
 from ari_recorder.model.recording import ADOPTED, State
 from ari_recorder.runtime import requests
-from ari_recorder.runtime.leg_stores import Leftovers
+from ari_recorder.runtime.pbx.leg_stores import Leftovers
 from ari_recorder.spool.folders import Spool
 from ari_recorder.targets.base import is_part
 from tests.unit.spool import relocating

@@ -20,8 +20,9 @@ from ari_recorder.model import document
 from ari_recorder.model.call import Direction, Party, Side
 from ari_recorder.model.recording import Call, Chosen, Leg, Recording, Segment, State
 from ari_recorder.pipeline import Pipeline
-from ari_recorder.runtime import hearing, requests
-from ari_recorder.runtime.leg_stores import Leftovers
+from ari_recorder.runtime import requests
+from ari_recorder.runtime.pbx import hearing
+from ari_recorder.runtime.pbx.leg_stores import Leftovers
 from ari_recorder.spool.adoption import Adoption
 from ari_recorder.spool.delivery import Deliverer
 from ari_recorder.spool.export import export

@@ -57,7 +57,7 @@ KILLED_ELSEWHERE: dict[str, frozenset[str]] = {
         {"order.snoop", "order.record", "order.play", "order.let-go", "finish.journalled"}
     ),
     "tests/unit/cli/test_spool_commands.py": frozenset({"retry.applied"}),
-    "tests/unit/runtime/test_alerts.py": frozenset({"alert.sent"}),
+    "tests/unit/runtime/alerts/test_outlets.py": frozenset({"alert.sent"}),
 }
 """Points by the test that kills a whole recorder there, for which it takes an Asterisk or commands."""
 

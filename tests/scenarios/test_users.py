@@ -6,7 +6,7 @@ import pytest
 
 from ari_recorder.model.recording import State
 from ari_recorder.rules.policy import parse_policy
-from ari_recorder.runtime.judge import PolicyJudge
+from ari_recorder.runtime.pbx.judge import PolicyJudge
 
 from .simulated_pbx import SimulatedPbx, user
 

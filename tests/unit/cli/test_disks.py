@@ -13,8 +13,8 @@ from ari_recorder.asterisk.findings import Level
 from ari_recorder.cli import disks
 from ari_recorder.cli.app import app
 from ari_recorder.config.machine import Machine, parse_machine
-from ari_recorder.runtime import disk_report
-from ari_recorder.runtime.disk_report import DiskLine, DiskReport
+from ari_recorder.runtime.disks import report as disk_report
+from ari_recorder.runtime.disks.report import DiskLine, DiskReport
 
 GB = 10**9
 

@@ -15,7 +15,7 @@ from ari_recorder.cli.app import app
 from ari_recorder.config import targets as config
 from ari_recorder.lab.sftpd import SftpServer
 from ari_recorder.model.errors import ConfigError
-from ari_recorder.targets.ssh import Login
+from ari_recorder.targets.ssh.connection import Login
 
 
 class Place:

@@ -9,7 +9,7 @@ import pytest
 
 import ari_recorder
 from ari_recorder.disk import faults
-from ari_recorder.runtime import pbx_link
+from ari_recorder.runtime.pbx import link
 
 PACKAGE = Path(ari_recorder.__file__).parent
 SPOOL_AND_TARGETS = ("disk", "spool", "targets")
@@ -26,7 +26,7 @@ def test_every_fault_point_is_listed_once_and_every_listed_one_exists() -> None:
     )
     listed = [*faults.FAULT_POINTS, *faults.SEAMS, *faults.TOOLS]
     assert len(listed) == len(set(listed))
-    assert points_in(PACKAGE) | set(pbx_link._SEAMS.values()) == set(listed)
+    assert points_in(PACKAGE) | set(link._SEAMS.values()) == set(listed)
 
 
 def test_an_unknown_fault_point_is_refused() -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ari_recorder.cli.app import app
 from ari_recorder.config.starter import MACHINE
-from ari_recorder.targets.graph_errors import ENTRA
+from ari_recorder.targets.graph.errors import ENTRA
 from tests.graph_peer.entra import TENANT
 from tests.graph_peer.graph import LIBRARY, SITE
 from tests.graph_peer.server import GraphPeer

@@ -12,7 +12,7 @@ from ari_recorder.model.call import Direction
 from ari_recorder.model.errors import CODES
 from ari_recorder.model.recording import ADOPTED, Recording, State
 from ari_recorder.rules.decide import REASONS
-from ari_recorder.runtime.failure_desk import REMEDIES
+from ari_recorder.runtime.pbx.failure_desk import REMEDIES
 from ari_recorder.spool.stuck import STUCK
 
 from .pages import ROOT, page, pages
@@ -21,7 +21,9 @@ FILES = page("docs/reference/files.md")
 VARIABLES = page("docs/reference/channel-variables.md")
 CONF = (ROOT / "asterisk_conf" / "ari-recorder_extensions.conf").read_text(encoding="utf-8")
 CAPTURE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "ari_recorder/capture").glob("*.py"))
-RUNTIME = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "ari_recorder/runtime").glob("*.py"))
+RUNTIME = "\n".join(
+    path.read_text(encoding="utf-8") for path in (ROOT / "ari_recorder/runtime").rglob("*.py")
+)
 
 FILE_NAMES = ("ari.conf", "config.toml", "seal.passphrase", "spool.json")
 """Look like codes."""

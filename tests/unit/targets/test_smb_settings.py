@@ -11,8 +11,8 @@ from ari_recorder.config.targets import SmbTarget
 from ari_recorder.model.errors import ConfigError
 from ari_recorder.targets.incomplete import IncompleteTarget
 from ari_recorder.targets.register import make_target
+from ari_recorder.targets.share.errors import account
 from ari_recorder.targets.smb import SmbTarget as Target
-from ari_recorder.targets.smb_errors import account
 
 WHOLE = {"kind": "smb", "name": "n", "host": "h", "share": "s", "user": "u", "password": "p"}
 TUNNEL = {"host": "gate", "user": "t", "key_file": "/k", "fingerprint": "SHA256:" + "A" * 43}

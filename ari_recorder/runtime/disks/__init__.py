@@ -1,0 +1,1 @@
+"""The disks that recordings need: measured and watched, judged, and reported to `status`."""

@@ -1,0 +1,1 @@
+"""How the recorder does: watched, and told to people, Prometheus, load balancers and systemd."""

@@ -1,0 +1,1 @@
+"""What stands below `onedrive.py`: Microsoft Graph, its log-in, drives, uploads, hash and refusals."""

@@ -1,0 +1,97 @@
+"""The uploads that are under way, remembered over a restart."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from ...model.errors import RecorderError
+from ..vault import Vault
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One thread's hold on one upload."""
+
+    kept: Kept
+    key: str
+    url: str | None
+    """The secret address under which the upload goes on; None when there is none."""
+    mine: bool
+
+    def keep(self, url: str, expires: datetime) -> None:
+        if self.mine:
+            self.kept.keep(self.key, url, expires)
+
+    def forget(self) -> None:
+        if self.mine:
+            self.kept.forget(self.key)
+
+
+class Kept:
+    """Which uploads are under way, over a restart. One thread at a time works on each."""
+
+    def __init__(self, vault: Vault | None, name: str) -> None:
+        self._vault = vault
+        self._file = f"{name}.uploads"
+        self._guard = threading.Lock()
+        self._claimed: set[str] = set()
+        self._known: dict[str, tuple[str, datetime]] | None = None
+
+    @contextmanager
+    def claim(self, key: str, *, keeping: bool) -> Iterator[Claim]:
+        """Work on an upload. What another thread works on is neither gone on with nor remembered twice."""
+        with self._guard:
+            mine = keeping and key not in self._claimed
+            if mine:
+                self._claimed.add(key)
+            url, expires = self._all().get(key, ("", datetime.now(UTC)))
+        try:
+            yield Claim(self, key, url if mine and expires > datetime.now(UTC) else None, mine)
+        finally:
+            if mine:
+                with self._guard:
+                    self._claimed.discard(key)
+
+    def keep(self, key: str, url: str, expires: datetime) -> None:
+        with self._guard:
+            self._all()[key] = (url, expires)
+            self._write()
+
+    def forget(self, key: str) -> None:
+        with self._guard:
+            if self._all().pop(key, None) is not None:
+                self._write()
+
+    def _all(self) -> dict[str, tuple[str, datetime]]:
+        if self._known is None:
+            self._known = self._read()
+        return self._known
+
+    def _read(self) -> dict[str, tuple[str, datetime]]:
+        try:
+            content = self._vault.read(self._file) if self._vault is not None else None
+            found: dict[str, list[str]] = json.loads(content or b"{}")
+            return {key: (url, datetime.fromisoformat(expires)) for key, (url, expires) in found.items()}
+        except (RecorderError, ValueError) as error:  # then large files are begun anew: no more than that
+            log.warning(str(error), action="onedrive.uploads-unread")
+            return {}
+
+    def _write(self) -> None:
+        now = datetime.now(UTC)
+        self._known = {key: one for key, one in self._all().items() if one[1] > now}
+        if self._vault is None:
+            return
+        content = {key: (url, expires.isoformat()) for key, (url, expires) in self._known.items()}
+        try:
+            self._vault.write(self._file, json.dumps(content).encode("utf-8"))
+        except RecorderError as error:
+            log.warning(error.sentence, action="onedrive.uploads-not-kept", code=error.code)

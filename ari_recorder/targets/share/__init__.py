@@ -1,0 +1,1 @@
+"""What stands below `smb.py`: logging in to a share, its requests, their wire, and what a refusal means."""
