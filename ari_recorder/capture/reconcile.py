@@ -7,12 +7,14 @@ remembers are hung up, and calls that began meanwhile are decided now, with the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TypeAlias
 
 from ..model.call import CallFacts, Direction
 from ..model.recording import Note, Recording
+from . import calls
 from . import events as ev
 from .commands import DropChannel
 from .pair import recording_in
@@ -106,7 +108,7 @@ def _facts_of_late(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapsho
     """The call that a channel found on the PBX belongs to, where that can be told for sure."""
     trunk = board.judge.trunk_of(channel.endpoint)
     if trunk is not None and not _was_dialled(channel):
-        return board.inbound(snapshot.at, channel, trunk)
+        return calls.inbound(snapshot.at, channel, trunk)
     if trunk is not None:
         return CallFacts(
             caller=channel.connected,
@@ -132,13 +134,8 @@ def _internal(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) ->
         return None
     if board.judge.trunk_of(other.endpoint) is not None:
         return None
-    return CallFacts(
-        caller=channel.caller,
-        callee=other.caller,
-        direction=Direction.INTERNAL,
-        at=snapshot.at,
-        user=channel.endpoint,
-    )
+    # What was dialled is not told any more: `exten` has moved on with the dialplan.
+    return calls.internal(snapshot.at, replace(channel, exten=""), other)
 
 
 def _was_dialled(channel: ev.Channel) -> bool:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from ..model.call import CallFacts, Decision, Direction, Party, Wish
+from ..model.call import CallFacts, Decision, Direction, Wish
 from ..model.delivery import Delivery
 from ..model.recording import Call, Chosen, Recording, State
+from . import calls
 from . import events as ev
 from .commands import Command, LetGo, Refuse
 from .gate import SOON, Stay, result_variables
@@ -175,7 +176,7 @@ class Switchboard:
         trunk = self.judge.trunk_of(channel.endpoint)
         if trunk is None or channel.state != "Ring" or channel.id in self._decided:
             return []
-        return self._decide(channel, self.inbound(at, channel, trunk))
+        return self._decide(channel, calls.inbound(at, channel, trunk))
 
     def _called(self, at: datetime, caller: ev.Channel, peer: ev.Channel, dialstring: str) -> list[Order]:
         origin = self.lines.origin(caller.id) or caller
@@ -186,19 +187,10 @@ class Switchboard:
         if trunk is not None and peer.id in self._decided:
             return []
         if trunk is not None:
-            return self._decide(peer, self._outbound(at, origin, peer, trunk, dialstring, wish))
+            return self._decide(peer, calls.outbound(at, origin, peer, trunk, dialstring, wish))
         if origin.technology == "Local" or origin.id in self._decided:
             return []
-        number = origin.exten or peer.caller.number or dialstring
-        facts = CallFacts(
-            caller=origin.caller,
-            callee=Party(number, peer.caller.name),
-            direction=wish.direction or Direction.INTERNAL,
-            at=at,
-            user=origin.endpoint,
-            wish=wish,
-        )
-        return self._decide(origin, facts)
+        return self._decide(origin, calls.internal(at, origin, peer, dialstring, wish))
 
     def _user_known(self, at: datetime, origin: ev.Channel, peer: ev.Channel) -> list[Order]:
         """An inbound call that no setting took so far now rings a user: a setting may be for that user."""
@@ -206,7 +198,7 @@ class Switchboard:
         late = facts is not None and facts.direction is Direction.INBOUND and not facts.wish.forbid
         if facts is None or not late or peer.technology == "Local" or self._following({origin.id}):
             return []
-        facts = replace(facts, at=at, user=peer.endpoint, callee=peer.caller)
+        facts = replace(facts, at=at, callee=peer.caller, callee_names=calls.names_of(peer))
         decision = self.judge.decide(facts)
         if origin.id in self._finished:
             return []
@@ -224,10 +216,10 @@ class Switchboard:
         session = next(iter(self._following({origin.id})), None)
         if facts is None or session is None or facts.direction is not Direction.INBOUND:
             return []
-        seen = facts.user is not None or session.recording.call.answered_at is not None
+        seen = bool(facts.callee_names) or session.recording.call.answered_at is not None
         if seen or peer.technology == "Local" or self.judge.trunk_of(peer.endpoint) is not None:
             return []
-        facts = replace(facts, user=peer.endpoint, callee=peer.caller)
+        facts = replace(facts, callee=peer.caller, callee_names=calls.names_of(peer))
         decision = self.judge.decide(facts)
         if decision.revision != session.recording.setting.revision:
             return []  # a policy read meanwhile: a running recording keeps what it was decided by
@@ -251,35 +243,6 @@ class Switchboard:
         if self._following({*ids, *self.lines.bridged_with(caller)}):
             return True
         return any(self._decided[i].direction is Direction.INBOUND for i in ids & self._decided.keys())
-
-    @staticmethod
-    def inbound(at: datetime, channel: ev.Channel, trunk: str) -> CallFacts:
-        """The facts of a call that comes in through a trunk."""
-        return CallFacts(
-            caller=channel.caller,
-            callee=Party(channel.exten),
-            direction=Direction.INBOUND,
-            at=at,
-            trunk=trunk,
-            trunk_number=channel.exten,
-        )
-
-    def _outbound(
-        self, at: datetime, origin: ev.Channel, peer: ev.Channel, trunk: str, dialstring: str, wish: Wish
-    ) -> CallFacts:
-        dialled = dialstring.partition("@")[0].rpartition("/")[2]
-        if not any(c.isdigit() for c in dialled) or dialled == peer.endpoint.partition("/")[2]:
-            dialled = origin.exten
-        return CallFacts(
-            caller=origin.caller,
-            callee=Party(dialled or origin.exten, peer.caller.name),
-            direction=wish.direction or Direction.OUTBOUND,
-            at=at,
-            trunk=trunk,
-            trunk_number=peer.connected.number or None,
-            user=origin.endpoint,
-            wish=wish,
-        )
 
     def _decide(self, channel: ev.Channel, facts: CallFacts) -> list[Order]:
         self._decided[channel.id] = facts
@@ -327,7 +290,7 @@ class Switchboard:
         facts = self._decided.get(channel.id)
         trunk = self.judge.trunk_of(channel.endpoint)
         if facts is None and trunk is not None:
-            facts = self.inbound(at, channel, trunk)
+            facts = calls.inbound(at, channel, trunk)
         if wish == NOTHING:
             wish = self._asked(channel.id)
         if facts is None:

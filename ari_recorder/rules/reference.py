@@ -29,7 +29,8 @@ DECIDING = """
    refuse a forced call and one for which the dialplan chose the setting, too.
 
 In an internal call either party may be the user; the other one is then its remote party, and where both
-parties fit, both are looked up in the exception lists.
+parties fit, both are looked up in the exception lists. There each party is known by its number, by its endpoint
+(`PJSIP/alice`) and the endpoint's name (`alice`).
 
 `force` without a setting takes the first that matches, else the first that is enabled.
 

@@ -170,7 +170,7 @@ class ForOneUser(Rules):
 
     def decide(self, facts: CallFacts) -> Decision:
         self.asked.append(facts)
-        reason = "no-setting" if facts.user is None else "exception"
+        reason = "no-setting" if not facts.callee_names else "exception"
         return Decision(False, reason, reason, "r1")
 
 
