@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from ..model.call import CallFacts, Direction, Party, Wish
@@ -23,6 +24,13 @@ def inbound(at: datetime, channel: ev.Channel, trunk: str) -> CallFacts:
         trunk=trunk,
         trunk_number=channel.exten,
     )
+
+
+def rung(facts: CallFacts, peer: ev.Channel) -> CallFacts:
+    """With the user whom a leg rings. What a user dialled stays the callee of an internal call: it may be a
+    group that an exception list or a setting names."""
+    callee = facts.callee if facts.direction is Direction.INTERNAL else peer.caller
+    return replace(facts, callee=callee, callee_names=names_of(peer))
 
 
 def outbound(

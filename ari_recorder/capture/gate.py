@@ -108,7 +108,8 @@ class Gate:
 def result_variables(result: str, recording: Recording | None, failure: str = "") -> Mapping[str, str]:
     """What the dialplan finds after the gate (FEATURES R8).
 
-    `result`: `recording`, `refused`, `failed`, or `noted` for a user's own call, decided once it is dialled.
+    `result`: `recording`, `refused`, `failed`, or `noted`: decided once somebody is called. That is a user's
+    own call, or one that only settings for certain users can take.
     `failure`: a word of `capture.failure.Failure`, or `defect`, `overdue` (runtime).
     """
     values = {"ARI_RECORDER_RESULT": result}

@@ -87,6 +87,8 @@ class Switchboard:
         """Living channels whose recording is over (refused or failed): not to be begun again."""
         self._excepted: set[str] = set()
         """Living channels of which the log says already that an exception list holds them."""
+        self._awaiting: dict[str, Decision] = {}
+        """Living channels that only a setting for a user who is rung could record: not logged yet."""
 
     def handle(self, event: ev.Event) -> list[Order]:
         """Whatever the PBX, a timer or a command's result says."""
@@ -127,6 +129,9 @@ class Switchboard:
         session = self.sessions.get(recording or "")
         return [session] if session is not None else []
 
+    def _session(self, channel: str) -> Session | None:
+        return next(iter(self._following({channel})), None)
+
     def _following(self, channels: set[str]) -> list[Session]:
         return [s for s in self.sessions.values() if s.channel in channels]
 
@@ -141,6 +146,8 @@ class Switchboard:
             case ev.Dialled(at=at, status="ANSWER", peer=peer, caller=caller) if caller is not None:
                 origin = self.lines.origin(caller.id) or caller
                 return self._answered_by(at, origin, peer) or self._missed(event, origin, caller)
+            case ev.ChannelGone(channel=channel):
+                return self._unrecorded(channel.id)
             case ev.GateEntered(at=at, channel=channel, arguments=arguments):
                 return self._at_gate(at, channel, wish_of(arguments))
         return []
@@ -188,20 +195,19 @@ class Switchboard:
             return []
         if trunk is not None:
             return self._decide(peer, calls.outbound(at, origin, peer, trunk, dialstring, wish))
-        if origin.technology == "Local" or origin.id in self._decided:
+        if origin.id in self._decided:
+            return self._user_known(at, origin, peer)
+        if origin.technology == "Local":
             return []
         return self._decide(origin, calls.internal(at, origin, peer, dialstring, wish))
 
     def _user_known(self, at: datetime, origin: ev.Channel, peer: ev.Channel) -> list[Order]:
-        """An inbound call that no setting took so far now rings a user: a setting may be for that user."""
-        facts = self._decided.get(origin.id)
-        late = facts is not None and facts.direction is Direction.INBOUND and not facts.wish.forbid
-        if facts is None or not late or peer.technology == "Local" or self._following({origin.id}):
+        """A call that no setting took so far now rings a user: a setting may be for that user."""
+        facts = self._rung(origin, peer)
+        if facts is None or facts.wish.forbid or origin.id in self._finished or self._session(origin.id):
             return []
-        facts = replace(facts, at=at, callee=peer.caller, callee_names=calls.names_of(peer))
+        facts = replace(facts, at=at)
         decision = self.judge.decide(facts)
-        if origin.id in self._finished:
-            return []
         if not decision.record:
             # Of any other reason the first decision was logged, and one that rings many is logged once.
             known = decision.reason != "exception" or origin.id in self._excepted
@@ -211,15 +217,15 @@ class Switchboard:
         return self._ordered(session, session.begin())
 
     def _answered_by(self, at: datetime, origin: ev.Channel, peer: ev.Channel) -> list[Order]:
-        """Who answers an inbound call is known only now: an earlier setting may be for that user (R1, R6)."""
-        facts = self._decided.get(origin.id)
-        session = next(iter(self._following({origin.id})), None)
-        if facts is None or session is None or facts.direction is not Direction.INBOUND:
+        """Who answers first has the call (R1, R6): another setting may be for that user, or none."""
+        session = self._session(origin.id)
+        if session is None:
+            return self._user_known(at, origin, peer)
+        facts = self._rung(origin, peer)
+        if facts is None or session.recording.call.answered_at is not None:
             return []
-        seen = bool(facts.callee_names) or session.recording.call.answered_at is not None
-        if seen or peer.technology == "Local" or self.judge.trunk_of(peer.endpoint) is not None:
+        if peer.endpoint in self._decided[origin.id].callee_names:
             return []
-        facts = replace(facts, callee=peer.caller, callee_names=calls.names_of(peer))
         decision = self.judge.decide(facts)
         if decision.revision != session.recording.setting.revision:
             return []  # a policy read meanwhile: a running recording keeps what it was decided by
@@ -229,6 +235,15 @@ class Switchboard:
             return self._ordered(session, session.rechosen(chosen, facts.direction))
         refused = self._ordered(session, session.refuse(at, decision.reason))
         return [Order(origin.id, self._refusal(origin.id, decision)), *refused]
+
+    def _rung(self, origin: ev.Channel, peer: ev.Channel) -> CallFacts | None:
+        """The facts of a call that was decided, with the user whom this leg rings; None where it rings none,
+        or the user is not the one who is called."""
+        facts = self._decided.get(origin.id)
+        outside = self.judge.trunk_of(peer.endpoint) is not None
+        if facts is None or facts.direction is Direction.OUTBOUND or outside or peer.technology == "Local":
+            return None
+        return calls.rung(facts, peer)
 
     def _asked(self, *channels: str) -> Wish:
         """What the dialplan asked for on one of them, also for a call that came in or was transferred."""
@@ -248,11 +263,24 @@ class Switchboard:
         self._decided[channel.id] = facts
         decision = self.judge.decide(facts)
         if not decision.record:
-            return [Order(channel.id, self._refusal(channel.id, decision))]
+            return self._refused(channel.id, decision)
         session = self._open(channel, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())
 
+    def _refused(self, channel: str, decision: Decision) -> list[Order]:
+        """Logged at once, or at the call's end where a user who is rung may still have it recorded."""
+        if decision.awaits_user:
+            self._awaiting[channel] = decision
+            return []
+        return [Order(channel, self._refusal(channel, decision))]
+
+    def _unrecorded(self, channel: str) -> list[Order]:
+        """The call is over, and nobody was rung for whom it is recorded."""
+        decision = self._awaiting.get(channel)
+        return [Order(channel, self._refusal(channel, decision))] if decision is not None else []
+
     def _refusal(self, channel: str, decision: Decision) -> Refuse:
+        self._awaiting.pop(channel, None)
         if decision.reason == "exception":
             self._excepted.add(channel)
         return Refuse(channel, decision.reason, decision.because)
@@ -281,6 +309,7 @@ class Switchboard:
             deliveries=tuple(Delivery(target) for target in chosen.targets),
         )
         session = Session(recording, self.world)
+        self._awaiting.pop(channel.id, None)
         self.sessions[recording.id] = session
         return session
 
@@ -304,15 +333,17 @@ class Switchboard:
     def _judged_at_gate(
         self, at: datetime, channel: ev.Channel, facts: CallFacts, *, logged: bool
     ) -> list[Order]:
-        session = next(iter(self._following({channel.id})), None)
+        session = self._session(channel.id)
         if session is not None and logged:
             return self._ordered(session, session.enter_gate(at))
         decision = self.judge.decide(facts)
         if not decision.record:
+            over = session is not None or channel.id in self._finished
+            decision = replace(decision, awaits_user=decision.awaits_user and not over)
             refused = self._refused_at_gate(at, session, decision.reason)
-            log = self._refusal(channel.id, decision)
-            go = LetGo(channel.id, result_variables("refused", None))
-            return [*refused, *(Order(channel.id, c) for c in (log, go) if not (logged and c is log))]
+            log = [] if logged else self._refused(channel.id, decision)
+            result = result_variables("noted" if decision.awaits_user else "refused", None)
+            return [*refused, *log, Order(channel.id, LetGo(channel.id, result))]
         chosen = self.judge.chosen(decision, facts)
         if session is None:
             session = self._open(channel, facts, chosen)
@@ -335,13 +366,15 @@ class Switchboard:
         self.sessions[session.recording.id] = session
         return self._ordered(session, commands)
 
-    def adopt(self, snapshot: ev.Snapshot) -> None:
+    def adopt(self, snapshot: ev.Snapshot) -> list[Order]:
         """Begin anew with what the PBX holds now; nothing is kept of channels that are gone."""
         self.lines.adopt(snapshot)
-        for gone in (
-            self._decided.keys() | self._wishes.keys() | self._finished
-        ) - self.lines.channels.keys():
+        known = self._decided.keys() | self._wishes.keys() | self._finished
+        orders: list[Order] = []
+        for gone in known - self.lines.channels.keys():
+            orders += self._unrecorded(gone)
             self._forget(gone)
+        return orders
 
     def _ordered(self, session: Session, commands: list[Command]) -> list[Order]:
         if session.done:
@@ -354,6 +387,7 @@ class Switchboard:
         self._decided.pop(channel, None)
         self._finished.discard(channel)
         self._excepted.discard(channel)
+        self._awaiting.pop(channel, None)
         self.lines.forget(channel)
 
 
