@@ -50,6 +50,20 @@ def outbound(
     )
 
 
+def originated(at: datetime, peer: ev.Channel, trunk: str, dialstring: str) -> CallFacts:
+    """A call that a program (AMI, ARI, a call file) places towards a trunk: no channel calls.
+
+    Asterisk shows on the leg as caller and as connected line what the program named as caller id."""
+    return CallFacts(
+        caller=peer.connected,
+        callee=Party(_dialled(dialstring, peer)),
+        direction=Direction.OUTBOUND,
+        at=at,
+        trunk=trunk,
+        trunk_number=peer.connected.number or None,
+    )
+
+
 def internal(
     at: datetime, origin: ev.Channel, peer: ev.Channel, dialstring: str = "", wish: Wish | None = None
 ) -> CallFacts:

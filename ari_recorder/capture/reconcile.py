@@ -146,4 +146,5 @@ def _talks_with(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) 
 
 
 def _was_dialled(channel: ev.Channel) -> bool:
-    return channel.app == "AppDial"
+    """Called by another channel, or by a program: that shows only until it is answered (`AppDial2`)."""
+    return channel.app in ("AppDial", "AppDial2")

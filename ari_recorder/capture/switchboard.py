@@ -3,9 +3,10 @@
 Pure: `handle(event)` returns orders, each with the worker that must carry it out. How calls are recognised:
 
 - inbound: a channel of a trunk's endpoint created in state `Ring` (it calls us);
-- outbound: a dialled leg on a trunk's endpoint; internal: a dialled leg of an ordinary endpoint, called by
-  another ordinary endpoint. Legs called on behalf of a call that is followed already belong to that call,
-  also through `Local/` channels.
+- outbound: a dialled leg on a trunk's endpoint, whether a channel or a program dials it;
+- internal: a dialled leg of an ordinary endpoint, called by another ordinary endpoint.
+
+Legs called on behalf of a call that is followed already belong to that call, also through `Local/` channels.
 """
 
 from __future__ import annotations
@@ -141,6 +142,8 @@ class Switchboard:
         match event:
             case ev.ChannelCreated(at=at, channel=channel):
                 return self._calls_us(at, channel)
+            case ev.Dialled(at=at, status="", peer=peer, caller=None):
+                return self._originated(at, peer, event.dialstring)
             case ev.Dialled(at=at, status="", peer=peer, caller=caller) if caller is not None:
                 return self._called(at, caller, peer, event.dialstring)
             case ev.Dialled(at=at, status="ANSWER", peer=peer, caller=caller) if caller is not None:
@@ -200,6 +203,13 @@ class Switchboard:
         if origin.technology == "Local":
             return []
         return self._decide(origin, calls.internal(at, origin, peer, dialstring, wish))
+
+    def _originated(self, at: datetime, peer: ev.Channel, dialstring: str) -> list[Order]:
+        """Called by a program. What the leg does once it is answered, as to dial a user, is this call."""
+        trunk = self.judge.trunk_of(peer.endpoint)
+        if trunk is None or peer.id in self._decided:
+            return []
+        return self._decide(peer, calls.originated(at, peer, trunk, dialstring))
 
     def _user_known(self, at: datetime, origin: ev.Channel, peer: ev.Channel) -> list[Order]:
         """A call that no setting took so far now rings a user: a setting may be for that user."""

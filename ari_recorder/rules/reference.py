@@ -33,9 +33,9 @@ parties fit, both are looked up in the exception lists. There each party is know
 endpoint (`PJSIP/alice`) and the endpoint's name (`alice`).
 
 Who is called may show only when a user is rung, and who has the call when one answers. A call that only
-settings for certain users could take is decided again for each user who is rung. A call that is decided already
-is decided once more when another user answers: it goes on as the setting for that user says, or what was
-captured is discarded, with the reason in the log. Whoever takes it over later changes nothing.
+settings for certain users could take is decided again for each user who is rung. A call that is decided
+already is decided once more when another user answers: it goes on as the setting for that user says, or what
+was captured is discarded, with the reason in the log. Whoever takes it over later changes nothing.
 
 `force` without a setting takes the first that matches, else the first that is enabled.
 
