@@ -21,14 +21,13 @@ from ..model.delivery import Delivery
 from ..model.recording import Call, Chosen, Recording, State
 from . import calls
 from . import events as ev
-from .commands import Command, LetGo, Refuse
-from .gate import SOON, Stay, result_variables
+from .commands import Command, LetGo, Misread, Refuse
+from .gate import SOON, UNKNOWN_WISH, Stay, result_variables
 from .ledger import Surroundings
 from .lines import Lines
 from .pair import channel_of, recording_in, recording_of
 from .session import Session
-
-NOTHING = Wish()
+from .wish import NOTHING, read_wish
 
 
 class Judge(Protocol):
@@ -48,22 +47,6 @@ class Order:
 
     worker: str
     command: Command
-
-
-def wish_of(arguments: tuple[str, ...]) -> Wish:
-    """`Stasis(ari-recorder,force,setting=Sales,direction=inbound)`; unknown words are ignored."""
-    wish = Wish()
-    for argument in arguments:
-        key, _, value = argument.strip().partition("=")
-        if key == "force":
-            wish = replace(wish, force=True)
-        elif key == "forbid":
-            wish = replace(wish, forbid=True)
-        elif key == "setting" and value:
-            wish = replace(wish, setting=value)
-        elif key == "direction" and value in set(Direction):
-            wish = replace(wish, direction=Direction(value))
-    return wish
 
 
 class Switchboard:
@@ -152,7 +135,7 @@ class Switchboard:
             case ev.ChannelGone(channel=channel):
                 return self._unrecorded(channel.id)
             case ev.GateEntered(at=at, channel=channel, arguments=arguments):
-                return self._at_gate(at, channel, wish_of(arguments))
+                return self._at_gate(at, channel, arguments)
         return []
 
     def decide_late(self, channel: ev.Channel, facts: CallFacts, snapshot: ev.Snapshot) -> list[Order]:
@@ -325,7 +308,12 @@ class Switchboard:
 
     # -- the gate -----------------------------------------------------------------------------------------
 
-    def _at_gate(self, at: datetime, channel: ev.Channel, wish: Wish) -> list[Order]:
+    def _at_gate(self, at: datetime, channel: ev.Channel, arguments: tuple[str, ...]) -> list[Order]:
+        wish, unknown = read_wish(arguments)
+        told = [Order(channel.id, Misread(channel.id, channel.name, unknown))] if unknown else []
+        return [*told, *self._asked_at_gate(at, channel, wish, UNKNOWN_WISH if unknown else "")]
+
+    def _asked_at_gate(self, at: datetime, channel: ev.Channel, wish: Wish, misread: str) -> list[Order]:
         facts = self._decided.get(channel.id)
         trunk = self.judge.trunk_of(channel.endpoint)
         if facts is None and trunk is not None:
@@ -334,40 +322,37 @@ class Switchboard:
             wish = self._asked(channel.id)
         if facts is None:
             self._wishes[channel.id] = wish
-            return [Order(channel.id, LetGo(channel.id, result_variables("noted", None)))]
+            return [Order(channel.id, LetGo(channel.id, result_variables("noted", None, misread)))]
         facts = replace(facts, wish=wish, direction=wish.direction or facts.direction)
         known = self._decided.get(channel.id)
         self._decided[channel.id] = facts
-        return self._judged_at_gate(at, channel, facts, logged=known == facts)
+        return self._judged_at_gate(at, channel, facts, misread, logged=known == facts)
 
     def _judged_at_gate(
-        self, at: datetime, channel: ev.Channel, facts: CallFacts, *, logged: bool
+        self, at: datetime, channel: ev.Channel, facts: CallFacts, misread: str, *, logged: bool
     ) -> list[Order]:
         session = self._session(channel.id)
         if session is not None and logged:
-            return self._ordered(session, session.enter_gate(at))
+            return self._ordered(session, session.enter_gate(at, misread))
         decision = self.judge.decide(facts)
         if not decision.record:
             over = session is not None or channel.id in self._finished
             decision = replace(decision, awaits_user=decision.awaits_user and not over)
-            refused = self._refused_at_gate(at, session, decision.reason)
             log = [] if logged else self._refused(channel.id, decision)
-            result = result_variables("noted" if decision.awaits_user else "refused", None)
-            return [*refused, *log, Order(channel.id, LetGo(channel.id, result))]
+            result = result_variables("noted" if decision.awaits_user else "refused", None, misread)
+            ended = self._ordered(session, session.refuse(at, decision.reason)) if session is not None else []
+            return [*ended, *log, Order(channel.id, LetGo(channel.id, result))]
         chosen = self.judge.chosen(decision, facts)
         if session is None:
             session = self._open(channel, facts, chosen)
-            commands = [*session.begin(), *session.enter_gate(at)]
+            commands = [*session.begin(), *session.enter_gate(at, misread)]
         else:
-            commands = [*session.rechosen(chosen, facts.direction), *session.enter_gate(at)]
+            commands = [*session.rechosen(chosen, facts.direction), *session.enter_gate(at, misread)]
         return self._ordered(session, commands)
 
     def stay(self, channel: str) -> Stay:
         """How long a call may be in the gate, by what was decided of it."""
         return next((session.gate.stay() for session in self._following({channel})), Stay(SOON))
-
-    def _refused_at_gate(self, at: datetime, session: Session | None, reason: str) -> list[Order]:
-        return self._ordered(session, session.refuse(at, reason)) if session is not None else []
 
     # -- housekeeping ---------------------------------------------------------------------------------------
 

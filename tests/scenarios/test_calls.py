@@ -10,7 +10,6 @@ import pytest
 from ari_recorder.capture import commands as cmd
 from ari_recorder.capture import events as ev
 from ari_recorder.capture.reconcile import reconcile
-from ari_recorder.capture.switchboard import wish_of
 from ari_recorder.model.call import Direction, Party
 from ari_recorder.model.recording import Recording, Start, State
 
@@ -146,13 +145,6 @@ def test_the_dialplan_can_force_a_recording() -> None:
     assert pbx.let_go[caller]["ARI_RECORDER_RESULT"] == "recording"
     assert pbx.let_go[caller]["ARI_RECORDER_ID"] == "rec1"
     assert len(pbx.snoops) == 2
-
-
-def test_words_of_the_gate() -> None:
-    wish = wish_of((" force", "setting=Sales", "direction=outbound", "nonsense", "direction=sideways"))
-    assert wish.force
-    assert wish.setting == "Sales"
-    assert wish.direction is Direction.OUTBOUND
 
 
 def test_the_announcement_is_played_once_the_microphones_roll_and_the_call_is_let_go() -> None:
