@@ -330,6 +330,8 @@ class PbxLink:
         self.board.world = replace(self.board.world, reorders_lost=lost)
         for session in self.board.sessions.values():
             session.ledger.world = replace(session.ledger.world, reorders_lost=lost)
+            if lost:
+                session.ledger.defective(datetime.now(UTC))  # journalled with what happens next
 
 
 def _warn_of_wish(pbx: str, misread: cmd.Misread) -> None:

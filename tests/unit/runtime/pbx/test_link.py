@@ -242,3 +242,18 @@ async def test_a_wish_that_means_nothing_is_logged_with_channel_and_word() -> No
     (line,) = [line for line in logs if line.get("action") == "gate.unknown-wish"]
     assert (line["channel"], line["name"]) == ("in-1", CALLER.name)
     assert '"forbit\N{REPLACEMENT CHARACTER}"' in line["event"]
+
+
+async def test_a_call_that_began_before_the_probes_verdict_says_it_in_its_recording() -> None:
+    async with running() as stage:
+        stage.told.put_nowait(ev.ChannelCreated(NOW, CALLER))
+        await stage.until(lambda: stage.board.sessions)
+        (session,) = stage.board.sessions.values()
+        assert session.ledger.noted("translator") is None
+        for _connection in range(2):
+            stage.link.distrust_translator(True)
+        assert [note.what for note in session.recording.notes].count("translator") == 1
+        stage.told.put_nowait(ev.ChannelGone(NOW, CALLER))
+        stage.told.put_nowait(ev.Woke(NOW, "new0.finish"))
+        await stage.until(lambda: stage.finished)
+        assert any(note.what == "translator" for note in stage.finished[0].notes)
