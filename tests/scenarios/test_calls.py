@@ -640,3 +640,22 @@ def test_a_dummy_call_whose_process_was_killed_is_hung_up(age: int, hung_up: boo
     assert [c for c in pbx.script if isinstance(c, cmd.DropChannel)] == (
         [cmd.DropChannel("probe-1")] * hung_up
     )
+
+
+def test_callers_in_one_parking_lot_know_nothing_of_one_another() -> None:
+    """As `asterisk.ari.events` tells of a holding bridge: each enters it alone."""
+    pbx = SimulatedPbx(reorders_lost=True)
+    caller = pbx.inbound()
+    pbx.answer(caller, user())
+    pbx.hang_up("user-1")
+    stranger = replace(pbx.channels[caller], id="in-2", name="PJSIP/trunk-berlin-00000009")
+    pbx.channels["in-2"] = stranger
+    before = len(pbx.board.sessions["rec1"].recording.segments)
+    for parked in (caller, "in-2"):
+        pbx.tell(ev.BridgeEntered(pbx.now, pbx.channels[parked], "lot", (parked,)))
+    pbx.tell(ev.Held(pbx.now, stranger))
+    for parked in ("in-2", caller):
+        pbx.tell(ev.BridgeLeft(pbx.now, pbx.channels[parked], "lot", ()))
+    recording = pbx.board.sessions["rec1"].recording
+    assert not any(note.what == "hold" or "00000009" in note.detail for note in recording.notes)
+    assert len(recording.segments) == before
