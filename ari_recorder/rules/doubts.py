@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..model.call import Direction
+from .patterns import misunderstood
 from .policy import Policy, Setting
 
 
@@ -24,6 +25,32 @@ def doubts(policy: Policy) -> Iterator[Doubt]:
     for setting in policy.settings:
         if setting.enabled:
             yield from _unheard(setting)
+    yield from _futile(policy)
+
+
+def _futile(policy: Policy) -> Iterator[Doubt]:
+    """Globs that fit no number, because what is written so is read as another one."""
+    for what, name, text in _patterns(policy):
+        number = misunderstood(text, policy.numbering)
+        if number is not None:
+            yield Doubt(
+                name,
+                f'{what} "{name}" holds "{text}", which fits no number: what is written so is read as '
+                f"{number}.",
+                "Write it as that number is shown, with + or as the country writes it; where it means "
+                "extensions, raise extension_length.",
+            )
+
+
+def _patterns(policy: Policy) -> Iterator[tuple[str, str, str]]:
+    """What holds it, the holder's name, the pattern."""
+    for trunk in policy.trunks:
+        yield from (("Trunk", trunk.name, text) for text in trunk.numbers)
+    for listed in policy.exception_lists:
+        yield from (("Exception list", listed.name, entry.number) for entry in listed.entries)
+    for setting in policy.settings:
+        patterns = (*setting.users, *setting.remote, *setting.trunk_numbers)
+        yield from (("Setting", setting.name, text) for text in patterns)
 
 
 def _unheard(setting: Setting) -> Iterator[Doubt]:

@@ -54,6 +54,7 @@ PATTERNS = """
 | `1001`, `alice` | that extension, that SIP user |
 | `+4930*`, `030*`, `10??` | numbers that look so: `*` any characters, `?` exactly one |
 | `/^[+]49(30\\|40)/` | a regular expression, matched anywhere unless anchored by `^` and `$` |
+| `0049*`, `00*` | beginning with the country's international prefix: as `+49*`; all of other countries |
 | `anonymous` | withheld and empty numbers |
 | `*` | every number, withheld ones too |
 
