@@ -71,8 +71,9 @@ def explain(
 def _wish(text: str | None) -> Wish:
     if text in (None, ""):
         return Wish()
-    return Wish(force=text == "force", forbid=text == "forbid",
-                setting=None if text in ("force", "forbid") else text)  # fmt: skip
+    word = text.casefold()
+    return Wish(force=word == "force", forbid=word == "forbid",
+                setting=None if word in ("force", "forbid") else text)  # fmt: skip
 
 
 def _print(answer: Explanation) -> None:
