@@ -122,6 +122,18 @@ def test_a_missing_configuration_is_said_with_a_remedy(tmp_path: Path) -> None:
         assert "ari-recorder init" in error["remedy"]
 
 
+def test_explain_takes_what_a_real_call_brings(config: Path) -> None:
+    policy = config.with_name("policy.toml")
+    line = 'name = "Line"\ndirections = ["outbound"]\ntrunk_numbers = ["+4930100"]\nusers = ["bob"]\n'
+    policy.write_text(f"{policy.read_text(encoding='utf-8')}\n[[setting]]\n{line}", encoding="utf-8")
+    words = ("explain", "--config", str(config), "--from", "1001", "--to", "+4915112345678", "--json")
+    known = ("--trunk-number", "+4930100", "--from-user", "PJSIP/bob")
+    assert not json.loads(ask(*words).output)["decision"]["record"]
+    told = json.loads(ask(*words, *known).output)
+    assert (told["decision"]["setting"], told["facts"]["caller_names"]) == ("Line", ["PJSIP/bob"])
+    assert told["prevented"] == ""
+
+
 def test_explain_says_which_setting_decides(config: Path) -> None:
     policy = config.with_name("policy.toml")
     policy.write_text(policy.read_text(encoding="utf-8").replace("enabled = false", "enabled = true"))
