@@ -206,11 +206,13 @@ class OneDriveTarget:
 
     def _content(self, address: str, shown: str) -> BinaryIO:
         """A stored file's bytes, from the address that Graph names for it, which takes no token."""
-        answer = self.session.call("GET", address, f"reading {shown}", stream=True)
+        # Hashed is what was stored: nobody shall compress it on the way; who does so anyhow is undone below.
+        as_it_is = {"Accept-Encoding": "identity"}
+        answer = self.session.call("GET", address, f"reading {shown}", headers=as_it_is, stream=True)
         if answer.status_code in (301, 302, 303, 307, 308):
             place = answer.headers.get("Location", "")
             answer.close()
-            answer = self.session.ask("GET", place, f"reading {shown}", stream=True)
+            answer = self.session.ask("GET", place, f"reading {shown}", headers=as_it_is, stream=True)
         if answer.status_code >= 400:
             raise RefusedError(said(answer), f"reading {shown}")
         return cast(BinaryIO, io.BufferedReader(_Content(answer), BLOCK))
@@ -241,7 +243,7 @@ class _Content(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            data = self._answer.raw.read(len(buffer))
+            data = self._answer.raw.read(len(buffer), decode_content=True)
         except (HTTPError, OSError) as error:
             raise broken(error, "Microsoft 365") from error
         buffer[: len(data)] = data

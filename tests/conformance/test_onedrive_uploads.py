@@ -261,6 +261,19 @@ def test_how_it_is_confirmed(
     assert (scene.peer.count("download") > 0) is (how == "read-back")
 
 
+@pytest.mark.parametrize("always", [False, True])
+def test_what_is_read_back_is_what_was_stored_however_it_is_packed_on_the_way(
+    scene: Scene, sample: MakeSample, always: bool
+) -> None:
+    """The peer compresses for whoever takes it; some proxies do without being asked."""
+    one, target = sample(bytes(LARGE)), scene.target(read_back=True)
+    scene.peer.packs_always = always
+    assert put(target, one).how == "read-back"
+    assert put(target, one).sha256 == one.sha256, "adopted"
+    with target.open(PATH) as stream:
+        assert stream.read() == one.path.read_bytes()
+
+
 @pytest.mark.parametrize("hashes", ["quickXorHash", ""])
 def test_what_is_stored_wrongly_is_deleted_again(scene: Scene, sample: MakeSample, hashes: str) -> None:
     scene.peer.drive.hashes = hashes
