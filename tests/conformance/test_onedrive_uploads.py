@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import signal
@@ -15,14 +16,18 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from ari_recorder.disk.faults import FAULT_VARIABLE
+from ari_recorder.lab.programs import wait_until
 from ari_recorder.model.errors import IntegrityError, PermanentError, RecorderError, TransientError
 from ari_recorder.targets.onedrive import OneDriveTarget
+from ari_recorder.targets.pace import Pace, paced
+from ari_recorder.targets.steps import Step, watched
 from tests.graph_peer.drives import Drive
 from tests.graph_peer.faults import Tear
 
-from .onedrive_scene import LARGE, Scene, failure, put
+from .onedrive_scene import FRAGMENT_KIB, LARGE, Scene, failure, put
+from .relay import Relay
 from .rig import Sample
-from .rig_onedrive import ROOT
+from .rig_onedrive import ROOT, Detour
 from .test_contract import PATH, MakeSample
 
 
@@ -243,6 +248,39 @@ def test_closed_while_it_uploads(scene: Scene, sample: MakeSample) -> None:
 
     target.session.ask = closing  # type: ignore[assignment, method-assign]
     assert isinstance(failure(target, one), TransientError)
+    assert not (scene.root / PATH).exists()
+
+
+def test_what_is_read_is_on_the_line_before_more_is_read(scene: Scene, sample: MakeSample) -> None:
+    """A bandwidth holds for the line: a quarter of a second may be saved up, not a whole fragment."""
+    one, target = sample(os.urandom(LARGE)), scene.target(fragment=2 * FRAGMENT_KIB)
+    with Relay(scene.peer.port) as relay:
+
+        class Watched(Pace):
+            def take(self, size: int) -> None:
+                wait_until("what was taken", lambda: relay.sent >= self.taken, limit=10, every=0.001)
+                super().take(size)
+
+        seconds = itertools.count()  # between any two looks at the clock: so nobody waits
+        target.session.wire.mount("https://", Detour(relay.port))
+        slow = Watched(128 * 1024, clock=lambda: float(next(seconds)))
+        with paced(slow):
+            put(target, one)
+        target.close()
+    assert scene.stands(one)
+    assert (slow.taken, slow.piece) == (LARGE, 32 * 1024)
+
+
+def test_a_file_that_fails_while_it_is_sent(scene: Scene, sample: MakeSample) -> None:
+    one, target = sample(os.urandom(LARGE)), scene.target()
+
+    def shorten(step: Step) -> None:
+        if step is Step.RENAME:
+            os.truncate(one.path, LARGE - 1)
+
+    with watched(shorten):
+        error = failure(target, one)
+    assert (error.code, type(error)) == ("evidence.unreadable", IntegrityError)
     assert not (scene.root / PATH).exists()
 
 

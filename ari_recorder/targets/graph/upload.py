@@ -158,11 +158,10 @@ class Upload:
     def _send(self, url: str, at: int) -> Item:
         wanted, asked = self._wanted, False
         while True:
-            self._stream.seek(at)
-            piece = self._stream.read(min(self._fragment, wanted.size - at))
-            if at + len(piece) == wanted.size:
+            size = min(self._fragment, wanted.size - at)
+            if at + size == wanted.size:
                 steps.at(Step.RENAME)
-            answer = self._put(url, piece, at)
+            answer = self._put(url, at, size)
             if answer.status_code in (200, 201):
                 fault_point("onedrive.stored")
                 self._claim.forget()
@@ -182,14 +181,14 @@ class Upload:
                 raise LostError
             at = standing
 
-    def _put(self, url: str, piece: bytes, at: int) -> requests.Response:
+    def _put(self, url: str, at: int, size: int) -> requests.Response:
         wanted = self._wanted
         headers = {
-            "Content-Length": str(len(piece)),
-            "Content-Range": f"bytes {at}-{at + len(piece) - 1}/{wanted.size}",
+            "Content-Length": str(size),
+            "Content-Range": f"bytes {at}-{at + size - 1}/{wanted.size}",
         }
-        body = Slice(piece, self._session.wire.check_open)
-        last = at + len(piece) == wanted.size
+        body = Slice(self._stream, at, size, self._session.wire.check_open)
+        last = at + size == wanted.size
         patience = self._session.wire.patience + (wanted.size / COMMITTED if last else 0)
         doing = f"uploading {wanted.path}"
         return self._session.ask("PUT", url, doing, data=body, headers=headers, timeout=patience)
