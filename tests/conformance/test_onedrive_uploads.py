@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from ari_recorder.targets.pace import Pace, paced
 from ari_recorder.targets.steps import Step, watched
 from tests.graph_peer.drives import Drive
 from tests.graph_peer.faults import Tear
+from tests.graph_peer.wire import Answer
 
 from .onedrive_scene import FRAGMENT_KIB, LARGE, Scene, failure, put
 from .relay import Relay
@@ -184,7 +186,9 @@ def test_refusals_end_in_the_right_class(
     assert scene.stands(one)
 
 
-@pytest.mark.parametrize("operation", ["item", "create-session", "fragment", "last-fragment", "folder"])
+@pytest.mark.parametrize(
+    "operation", ["login", "token", "item", "create-session", "fragment", "last-fragment", "folder"]
+)
 @pytest.mark.parametrize("status", [429, 503])
 def test_throttling_is_obeyed_by_everybody(
     scene: Scene, sample: MakeSample, operation: str, status: int
@@ -201,6 +205,30 @@ def test_throttling_is_obeyed_by_everybody(
     assert again.retry_after is not None
     assert 100 < again.retry_after <= 120
     assert len(scene.peer.log) == asked, "the service was asked before its time"
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"body": b"Too Many Requests"},
+        {"document": {"error": "invalid_request", "error_description": "AADSTS90055: Too many requests."}},
+    ],
+    ids=["text", "AADSTS90055"],
+)
+def test_a_login_service_that_throttles_is_obeyed(
+    scene: Scene, sample: MakeSample, says: dict[str, Any]
+) -> None:
+    """In whatever words; and it is not told as a login that a person has to mend."""
+    scene.peer.faults.plan("token", Answer(429, headers={"Retry-After": "60"}, **says))
+    target = scene.target()
+    with pytest.raises(TransientError) as warned:
+        target.login_warnings()
+    error = failure(target, sample(b"x"))
+    assert isinstance(error, TransientError)
+    assert (warned.value.code, error.code) == ("target.busy", "target.busy")
+    assert error.retry_after is not None
+    assert 40 < error.retry_after <= 60
+    assert scene.peer.count("token") == 1
 
 
 def test_a_date_to_wait_for(scene: Scene, sample: MakeSample) -> None:
