@@ -131,6 +131,58 @@ def test_a_range_that_the_service_has_already_is_asked_for(scene: Scene, sample:
         put(other, one, PurePosixPath("other"))  # but not for ever
 
 
+def test_an_upload_lives_for_as_long_as_the_service_last_said(scene: Scene, sample: MakeSample) -> None:
+    """Each fragment puts the end of its session off."""
+    one = sample(os.urandom(LARGE))
+    scene.peer.uploads.lifetime = timedelta(hours=1)
+    target = resumed_elsewhere(scene, one)
+    target._uploads._kept._clock = lambda: datetime.now(UTC) + timedelta(hours=2)
+    put(target, one)
+    assert (scene.peer.uploads.received, scene.peer.uploads.made) == (LARGE, 1)
+
+
+@pytest.mark.parametrize("status", [400, 403, 413, 416])
+@pytest.mark.parametrize("operation", ["fragment", "last-fragment"])
+def test_a_session_that_refuses_is_given_up(
+    scene: Scene, sample: MakeSample, operation: str, status: int
+) -> None:
+    """The session alone may be to blame, so a new one is tried before a person is asked."""
+    one, target = sample(os.urandom(LARGE)), scene.target()
+    codes = []
+    for made in (1, 2):
+        scene.peer.faults.refuse(operation, status, times=2 if status == 416 else 1)
+        codes.append(failure(target, one).code)
+        assert (scene.peer.uploads.made, len(scene.peer.uploads.sessions)) == (made, 0)
+    assert codes == ["target.torn", "target.denied"]
+    put(target, one)
+    assert scene.stands(one)
+    assert scene.peer.uploads.made == 3
+
+
+def test_a_kept_session_that_refuses_is_given_up_at_once(scene: Scene, sample: MakeSample) -> None:
+    """After a restart, too: both for a refused fragment and for a refused question."""
+    for number, operation in enumerate(("fragment", "session")):
+        one, path = sample(os.urandom(LARGE)), PurePosixPath(f"r-{number}")
+        scene.peer.faults.plan("fragment", Tear.BEFORE, nth=3)
+        with pytest.raises(TransientError):
+            scene.put(one, path)
+        scene.peer.faults.refuse(operation, 400, "invalidRequest")
+        scene.put(one, path)
+        assert (scene.root / path).read_bytes() == one.path.read_bytes()
+        assert (scene.peer.uploads.made, len(scene.peer.uploads.sessions)) == (2 * number + 2, 0)
+
+
+@pytest.mark.parametrize("status", [423, 500])
+def test_a_session_is_kept_through_what_passes(scene: Scene, sample: MakeSample, status: int) -> None:
+    one, target = sample(os.urandom(LARGE)), scene.target()
+    scene.peer.faults.refuse("fragment", status, nth=3)
+    assert isinstance(failure(target, one), TransientError)
+    scene.peer.faults.refuse("session", status)
+    assert isinstance(failure(target, one), TransientError)
+    put(target, one)
+    assert (scene.peer.uploads.received, scene.peer.uploads.made) == (LARGE, 1)
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_another_writer_is_faster(scene: Scene, sample: MakeSample, same: bool) -> None:
     """409 with the last fragment."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ class Claim:
     mine: bool
 
     def keep(self, url: str, expires: datetime) -> None:
+        """Remember where the upload goes on, and until when; also when only that has changed."""
         if self.mine:
             self.kept.keep(self.key, url, expires)
 
@@ -39,7 +40,8 @@ class Claim:
 class Kept:
     """Which uploads are under way, over a restart. One thread at a time works on each."""
 
-    def __init__(self, vault: Vault | None, name: str) -> None:
+    def __init__(self, vault: Vault | None, name: str, clock: Callable[[], datetime] | None = None) -> None:
+        self._clock = clock or (lambda: datetime.now(UTC))
         self._vault = vault
         self._file = f"{name}.uploads"
         self._guard = threading.Lock()
@@ -53,9 +55,10 @@ class Kept:
             mine = keeping and key not in self._claimed
             if mine:
                 self._claimed.add(key)
-            url, expires = self._all().get(key, ("", datetime.now(UTC)))
+            now = self._clock()
+            url, expires = self._all().get(key, ("", now))
         try:
-            yield Claim(self, key, url if mine and expires > datetime.now(UTC) else None, mine)
+            yield Claim(self, key, url if mine and expires > now else None, mine)
         finally:
             if mine:
                 with self._guard:
@@ -63,8 +66,9 @@ class Kept:
 
     def keep(self, key: str, url: str, expires: datetime) -> None:
         with self._guard:
-            self._all()[key] = (url, expires)
-            self._write()
+            if self._all().get(key) != (url, expires):
+                self._all()[key] = (url, expires)
+                self._write()
 
     def forget(self, key: str) -> None:
         with self._guard:
@@ -86,7 +90,7 @@ class Kept:
             return {}
 
     def _write(self) -> None:
-        now = datetime.now(UTC)
+        now = self._clock()
         self._known = {key: one for key, one in self._all().items() if one[1] > now}
         if self._vault is None:
             return
