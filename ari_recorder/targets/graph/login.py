@@ -236,9 +236,13 @@ class Login:
         )
 
     def _scopes(self) -> list[str]:
-        """No more than is needed: <https://learn.microsoft.com/graph/permissions-reference>."""
+        """No more than is needed: <https://learn.microsoft.com/graph/permissions-reference>.
+
+        A label needs more than the right to one's own files:
+        <https://learn.microsoft.com/graph/api/driveitem-setretentionlabel>.
+        """
         settings = self._settings
-        if settings.user is None and settings.site is None and settings.drive is None:
+        if not (settings.user or settings.site or settings.drive or settings.retention_label):
             words = ["Files.ReadWrite"]
         else:
             words = ["Files.ReadWrite.All"] + (["Sites.Read.All"] if settings.site else [])
