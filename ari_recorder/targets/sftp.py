@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat as modes
 import threading
 import time
@@ -177,17 +178,16 @@ class SftpTarget:
         """Whether the last bytes of the `there` that stand in the part file are the source's.
 
         Only those that a failing server may not have written yet; the file is read back as a whole later.
+        The source is read past its pace: nothing of it is sent here.
         """
-        start = max(0, there - UNSURE)
-        stream.seek(start)
-        left = there - start
+        place = max(0, there - UNSURE)
         explain = partial(self._explained, session, path)
-        with session.reader(str(part), explain, _nothing, start) as stored:
-            while left:
-                block = stored.read(min(left, durable.BLOCK))
-                if not block or block != stream.read(len(block)):
+        with session.reader(str(part), explain, _nothing, place) as stored:
+            while place < there:
+                block = stored.read(min(there - place, durable.BLOCK))
+                if not block or block != os.pread(stream.fileno(), len(block), place):
                     return False
-                left -= len(block)
+                place += len(block)
         return True
 
     def _finished(
