@@ -8,8 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import stat as modes
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -35,12 +33,10 @@ from .base import (
     receipt,
     taken_away,
 )
+from .pool import Pool
 from .ssh.connection import Login
 from .ssh.session import UNSURE, WIRE_ERRORS, Session
 from .steps import Step, at
-
-IDLE = 60.0
-"""Seconds after which an unused connection is not trusted any more: something on the way may have cut it."""
 
 FOLDER_MODE = 0o750
 
@@ -65,10 +61,7 @@ class SftpTarget:
         self._settings = settings
         self._root = PurePosixPath(settings.folder)
         self._login = Login(settings)
-        self._idle: list[Session] = []
-        self._all: set[Session] = set()
-        self._guard = threading.Lock()
-        self._closed = False
+        self._pool = Pool(settings.name, self._connected)
 
     def prepare(self) -> None:
         with self._session(PurePosixPath(".")) as session:
@@ -112,20 +105,20 @@ class SftpTarget:
 
     def open(self, path: PurePosixPath) -> BinaryIO:
         place = str(self._root / checked(path))
-        session = self._take()
+        session = self._pool.take()
         explain = partial(self._explained, session, path)
         try:
             with session.connection.watchdog.armed():
-                return cast(BinaryIO, session.reader(place, explain, partial(self._give_back, session)))
+                return cast(BinaryIO, session.reader(place, explain, partial(self._pool.give_back, session)))
         except WIRE_ERRORS as error:
             explained = explain(error)
-            self._discard(session)
+            self._pool.discard(session)
             if isinstance(error, OSError) and error.errno == errno.ENOENT:
                 text = f'There is no file {path} in target "{self.name}".'
                 raise PermanentError("target.missing", text) from error
             raise explained from error
         except BaseException:
-            self._discard(session)
+            self._pool.discard(session)
             raise
 
     def delete(self, path: PurePosixPath) -> bool:
@@ -137,13 +130,7 @@ class SftpTarget:
         return True
 
     def close(self) -> None:
-        with self._guard:
-            self._closed = True
-            sessions = tuple(self._all)
-            self._all.clear()
-            self._idle.clear()
-        for session in sessions:
-            session.close()
+        self._pool.close()
 
     def _upload(
         self,
@@ -248,35 +235,23 @@ class SftpTarget:
     @contextmanager
     def _session(self, path: PurePosixPath, needed: int = 0) -> Iterator[Session]:
         """A session of one's own, with errors told in our words; after an error it is not used again."""
-        session = self._take()
+        session = self._pool.take()
         try:
             with session.connection.watchdog.armed():
                 yield session
         except WIRE_ERRORS as error:
             explained = self._explained(session, path, error, needed)
-            self._discard(session)
+            self._pool.discard(session)
             raise explained from error
         except BaseException:
-            self._discard(session)
+            self._pool.discard(session)
             raise
-        self._give_back(session)
-
-    def _take(self) -> Session:
-        while True:
-            with self._guard:
-                if self._closed:
-                    raise TransientError("target.torn", f'Target "{self.name}" is being closed.')
-                session = self._idle.pop() if self._idle else None
-            if session is None:
-                return self._connected()
-            if session.alive and time.monotonic() - session.idle_since < IDLE:
-                return session
-            self._discard(session)
+        self._pool.give_back(session)
 
     def _connected(self) -> Session:
         connection = self._login.connect()
         try:
-            session = Session(connection, self._settings.timeout)
+            return Session(connection, self._settings.timeout)
         except WIRE_ERRORS as error:
             silent = connection.watchdog.bit or isinstance(error, TimeoutError)
             connection.close()
@@ -286,25 +261,6 @@ class SftpTarget:
                 f'The server of target "{self.name}" {why} after the login.',
                 remedy="Check that the server offers SFTP to this user.",
             ) from error
-        with self._guard:
-            if not self._closed:
-                self._all.add(session)
-                return session
-        session.close()
-        raise TransientError("target.torn", f'Target "{self.name}" is being closed.')
-
-    def _give_back(self, session: Session) -> None:
-        session.idle_since = time.monotonic()
-        with self._guard:
-            if session.alive and not self._closed:
-                self._idle.append(session)
-                return
-        self._discard(session)
-
-    def _discard(self, session: Session) -> None:
-        with self._guard:
-            self._all.discard(session)
-        session.close()
 
     def _explained(
         self, session: Session, path: PurePosixPath, error: Exception, needed: int = 0

@@ -86,7 +86,6 @@ class Session:
         self._tree = tree
         self.root = root
         """The target's folder, as a path of this share: DFS may have led elsewhere than the settings say."""
-        self.idle_since = 0.0
 
     @property
     def alive(self) -> bool:

@@ -70,7 +70,6 @@ class Session:
 
     def __init__(self, connection: Connection, seconds: float) -> None:
         self.connection = connection
-        self.idle_since = 0.0
         self._can_sync = True
         with connection.watchdog.armed(), readable():
             channel = connection.transport.open_session(timeout=seconds)
