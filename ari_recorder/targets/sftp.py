@@ -38,6 +38,9 @@ from .ssh.connection import Login
 from .ssh.session import UNSURE, WIRE_ERRORS, Session
 from .steps import Step, at
 
+OVERTAKEN = frozenset({errno.ENOENT, errno.EREMOTEIO})
+"""What a server says of a name that is gone, and (SFTP has no word for it) of one that is taken."""
+
 FOLDER_MODE = 0o750
 
 SPARE_BYTES = 1024 * 1024
@@ -76,17 +79,13 @@ class SftpTarget:
         if found := self._adopted(path, part, sha256=sha256, size=size):
             return found
         with open_source(source, sha256=sha256, size=size) as stream, self._session(path, size) as session:
-            for resume in (True, False):
-                at(Step.WRITE)
-                resumed = self._upload(session, stream, path, part, size, resume=resume)
-                at(Step.READ_BACK)
-                if self._finished(session, path, part, sha256=sha256, size=size):
+            try:
+                if self._stored(session, stream, path, part, sha256=sha256, size=size):
                     return receipt(path, sha256=sha256, size=size)
-                if not resumed:
-                    break
-            if _lstat(session, final) is None and _lstat(session, part) is not None:
-                session.sftp.remove(str(part))
-                raise mismatch(self.name, path)
+            except OSError as error:
+                # A faster writer gave the part file its name, or cleared it away, at a moment of ours.
+                if error.errno not in OVERTAKEN or _lstat(session, final) is None:
+                    raise
         if found := self._adopted(path, part, sha256=sha256, size=size):
             return found  # another writer was faster
         raise taken_away(self, path)
@@ -132,6 +131,32 @@ class SftpTarget:
     def close(self) -> None:
         self._pool.close()
 
+    def _stored(
+        self,
+        session: Session,
+        stream: BinaryIO,
+        path: PurePosixPath,
+        part: PurePosixPath,
+        *,
+        sha256: str,
+        size: int,
+    ) -> bool:
+        """Send the file and give it its name; False when somebody else did, or took the part file away."""
+        for resume in (True, False):
+            at(Step.WRITE)
+            resumed = self._upload(session, stream, path, part, size, resume=resume)
+            at(Step.READ_BACK)
+            if self._finished(session, path, part, sha256=sha256, size=size):
+                return True
+            if _lstat(session, self._root / path) is not None:
+                return False
+            if not resumed:
+                break
+        if _lstat(session, part) is None:
+            return False
+        session.sftp.remove(str(part))
+        raise mismatch(self.name, path)
+
     def _upload(
         self,
         session: Session,
@@ -143,7 +168,7 @@ class SftpTarget:
         resume: bool,
     ) -> bool:
         """Write the part file; True when only the rest was sent, behind what an earlier attempt left."""
-        file = self._create(session, path.parent, str(part))
+        file = self._create(session, path, str(part))
         fault_point("sftp.opened")
         try:
             there = file.stat().st_size or 0
@@ -157,7 +182,7 @@ class SftpTarget:
         finally:
             file.close()
         fault_point("sftp.written")
-        return resume
+        return kept > 0
 
     def _agrees(
         self, session: Session, path: PurePosixPath, part: PurePosixPath, stream: BinaryIO, there: int
@@ -192,19 +217,21 @@ class SftpTarget:
         at(Step.RENAME)
         return _published(session, part, self._root / path)
 
-    def _create(self, session: Session, relative: PurePosixPath, part: str) -> Any:
+    def _create(self, session: Session, path: PurePosixPath, part: str) -> Any:
         """Open the part file for writing; one that is there already is written over, never emptied."""
-        try:
-            return session.sftp.open(part, "wx")
-        except FileNotFoundError:
-            self._make_folders(session, relative)
-        except PermissionError:
-            raise
-        except OSError as refused:  # it is there, or the server has another reason
+        for last in (False, False, True):
             try:
-                return session.sftp.open(part, "r+")
+                return session.sftp.open(part, "wx")
             except FileNotFoundError:
-                raise refused from None
+                self._make_folders(session, path.parent)
+            except PermissionError:
+                raise
+            except OSError as refused:  # it is there, or the server has another reason
+                try:
+                    return session.sftp.open(part, "r+")
+                except FileNotFoundError:  # it was there, perhaps
+                    if last or _lstat(session, self._root / path) is not None:
+                        raise refused from None
         return session.sftp.open(part, "wx")
 
     def _make_folders(self, session: Session, relative: PurePosixPath) -> None:
