@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -21,12 +21,13 @@ from tempfile import TemporaryDirectory
 
 from ..config import targets as config
 from ..disk.digest import digest
+from ..disk.mounts import mount_of
 from ..model.errors import IntegrityError, PermanentError, RecorderError, TransientError
 from .base import Target, part_name
 from .incomplete import usable, why_unusable
 from .register import make_target
 from .steps import Step, watched
-from .symptoms import CLOCK_OFF, symptom_of
+from .symptoms import CLOCK_OFF, UNGUARDED, Symptom, symptom_of
 from .vault import Vault
 
 SIZE = 1 << 20
@@ -121,14 +122,15 @@ def run(
     vault: Vault | None = None,
     *,
     prepare: bool = False,
+    own: Path | None = None,
     clock: Callable[[], datetime] = utc_now,
     patience: float = PATIENCE,
 ) -> Report:
     """Try a target. Raises nothing: what is wrong stands in the report.
 
-    `vault` keeps the logins of some kinds. `prepare` first makes, and where wanted marks, its root. A target
-    that holds its thread for ever, as a frozen mount does, is left alone after `patience` seconds; the thread
-    ends when the mount lets it.
+    `vault` keeps the logins of some kinds. `prepare` first makes, and where wanted marks, its root. `own` is
+    a folder of the recorder's, see `unguarded`. A target that holds its thread for ever, as a frozen mount
+    does, is left alone after `patience` seconds; the thread ends when the mount lets it.
     """
     if not usable(settings):
         return Report(settings.name, fault=_trouble(settings.name, why_unusable(settings), None))
@@ -149,7 +151,8 @@ def run(
             )
         match told:
             case Report():
-                return told
+                guard = unguarded(settings, own) if own is not None and told.works else ()
+                return replace(told, warnings=(*told.warnings, *guard))
             case Taken():
                 watcher.ends(told)
             case _:
@@ -228,7 +231,28 @@ def _look_at_clock(target: Target, path: PurePosixPath, warnings: list[Trouble],
     if abs(seconds) > CLOCK_MAY_DIFFER:
         how = "ahead of" if seconds > 0 else "behind"
         sentence = f'The clock of target "{target.name}" is {_span(abs(seconds))} {how} this machine\'s.'
-        warnings.append(Trouble(CLOCK_OFF.name, CLOCK_OFF.says, sentence, CLOCK_OFF.remedy, "", Step.FETCH))
+        warnings.append(_warning(CLOCK_OFF, sentence, CLOCK_OFF.remedy, Step.FETCH))
+
+
+def unguarded(settings: config.Target, own: Path) -> tuple[Trouble, ...]:
+    """A warning when a folder that works lies on a disk that may be missing one day, and nothing would tell.
+
+    `own` is a folder of the recorder's: what lies on the same disk is there whenever the recorder is.
+    """
+    if not isinstance(settings, config.LocalTarget) or settings.mount or settings.marked:
+        return ()
+    folder = settings.folder
+    if folder is None or (point := mount_of(folder).point) in (Path("/"), mount_of(own).point):
+        return ()
+    sentence = f'Target "{settings.name}" would fill the empty folder {folder} while {point} is not mounted.'
+    remedy = f"Run ari-recorder target test --prepare {settings.name} after adding to it: marked = true"
+    if folder.is_relative_to(point):
+        remedy = f'Add to the target in the policy: mount = "{point}"'
+    return (_warning(UNGUARDED, sentence, remedy),)
+
+
+def _warning(symptom: Symptom, sentence: str, remedy: str, step: Step | None = None) -> Trouble:
+    return Trouble(symptom.name, symptom.says, sentence, remedy, "", step)
 
 
 def _clear(target: Target, path: PurePosixPath, sha256: str) -> None:

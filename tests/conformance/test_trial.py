@@ -272,6 +272,25 @@ def test_a_disk_that_is_not_mounted(disk: Path) -> None:
     assert list(disk.iterdir()) == []
 
 
+def test_a_disk_of_its_own_that_nothing_guards_is_a_warning(disk: Path, tmp_path: Path) -> None:
+    """While it is mounted: once it is not, the empty folder beneath takes and confirms everything."""
+    (disk / "archive").mkdir()
+    (tmp_path / "link").symlink_to(disk / "archive")
+    report = trial.run(local(disk / "archive"), own=tmp_path)
+    assert report.works
+    (warning,) = report.warnings
+    assert warning.symptom == "unguarded"
+    assert f'mount = "{disk}"' in warning.remedy
+    (warning,) = trial.run(local(tmp_path / "link"), own=tmp_path).warnings
+    assert "marked = true" in warning.remedy
+    assert trial.run(local(disk / "archive", mount=disk), own=tmp_path).warnings == ()
+    assert trial.run(local(disk / "archive", marked=True), own=tmp_path, prepare=True).warnings == ()
+    assert trial.run(local(disk / "archive"), own=disk / "state").warnings == ()
+    assert trial.run(local(tmp_path), own=disk / "state").warnings == ()
+    unmount(disk)
+    assert trial.run(local(disk), own=tmp_path).warnings == ()
+
+
 def test_a_full_folder(disk: Path) -> None:
     with (disk / "fill").open("wb") as stream, pytest.raises(OSError, match="space"):
         stream.write(bytes(17_000_000))
