@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from ..config import targets as config
+from ..config.targets.limits import SLOWEST
 from ..disk.digest import digest
 from ..disk.mounts import mount_of
 from ..model.errors import IntegrityError, PermanentError, RecorderError, TransientError
@@ -27,14 +28,15 @@ from .base import Target, part_name
 from .incomplete import usable, why_unusable
 from .register import make_target
 from .steps import Step, watched
-from .symptoms import CLOCK_OFF, UNGUARDED, Symptom, symptom_of
+from .symptoms import CLOCK_OFF, SYMPTOMS, UNGUARDED, Symptom, symptom_of
 from .vault import Vault
 
 SIZE = 1 << 20
 """Bytes of the test file."""
 
 PATIENCE = 60.0
-"""Seconds without any step after which a target counts as frozen, however patient its settings are."""
+"""Seconds without any step after which a target counts as frozen, however patient its settings are; over a
+network the test file has its time besides, on the slowest line that may be."""
 
 CLOCK_MAY_DIFFER = 120.0
 """Seconds between the target's clock and ours that are not worth a word."""
@@ -124,7 +126,7 @@ def run(
     prepare: bool = False,
     own: Path | None = None,
     clock: Callable[[], datetime] = utc_now,
-    patience: float = PATIENCE,
+    patience: float | None = None,
 ) -> Report:
     """Try a target. Raises nothing: what is wrong stands in the report.
 
@@ -142,6 +144,7 @@ def run(
 
     threading.Thread(target=work, name=f"trial-{settings.name}", daemon=True).start()
     watcher = watcher or Watcher()
+    patience = _patience(settings) if patience is None else patience
     while True:
         try:
             told = news.get(timeout=patience)
@@ -202,9 +205,10 @@ def _steps(
         _compare(target, path, sha256)
         _look_at_clock(target, path, warnings, clock())
         at.at(Step.DELETE)
-        _delete(target, path)
-    except (PermanentError, IntegrityError):
-        _clear(target, path, sha256)
+        _delete(target, path, warnings)
+    except RecorderError as error:
+        if error.code != "target.unreachable":  # to knock at that door again would only take its time
+            _clear(target, path, sha256)
         raise
 
 
@@ -216,8 +220,19 @@ def _compare(target: Target, path: PurePosixPath, sha256: str) -> None:
             )
 
 
-def _delete(target: Target, path: PurePosixPath) -> None:
-    if not target.delete(path) or target.stat(path) is not None:
+def _delete(target: Target, path: PurePosixPath, warnings: list[Trouble]) -> None:
+    deleted = target.delete(path)
+    try:
+        gone = target.stat(path) is None
+    except TransientError as error:
+        if not deleted or error.code != "target.locked":
+            raise
+        # Windows keeps a deleted file until the last one who has it open lets go.
+        locked = SYMPTOMS["locked"]
+        sentence = f"{path} is deleted, and goes when the program that has it open lets go of it."
+        warnings.append(_warning(locked, sentence, locked.remedy, Step.DELETE))
+        return
+    if not deleted or not gone:
         raise PermanentError(
             "target.denied", f'{path} still stands in target "{target.name}" after it was deleted.'
         )
@@ -256,10 +271,18 @@ def _warning(symptom: Symptom, sentence: str, remedy: str, step: Step | None = N
 
 
 def _clear(target: Target, path: PurePosixPath, sha256: str) -> None:
-    """Leave nothing behind, where that can be."""
+    """Leave nothing behind, where that can be; on another connection where the first one broke."""
     for name in (part_name(path.name, sha256), path.name):
-        with suppress(RecorderError):
+        try:
             target.delete(PurePosixPath(name))
+        except RecorderError as error:
+            if error.code == "target.unreachable":
+                return
+
+
+def _patience(settings: config.Target) -> float:
+    """Seconds. A server is given up by its own kind long before, but for a line that is slow."""
+    return PATIENCE if isinstance(settings, config.LocalTarget) else PATIENCE + SIZE / SLOWEST
 
 
 def _trouble(name: str, error: RecorderError, step: Step | None) -> Trouble:
