@@ -17,6 +17,8 @@ from ari_recorder.lab.progress import spoken
 from ari_recorder.lab.runfolder import RunFolder
 from ari_recorder.lab.sftpd import SftpServer
 
+pytest_plugins = ("tests.skips",)
+
 _SERVERS = {"engine", "pbx22", "pbx22_debian", "pbx16"}
 _IN_REAL_TIME = {"integration", "crash", "soak"}
 """Folders whose tests hold calls; every other test has one try."""
