@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -25,7 +26,7 @@ from ari_recorder.targets.steps import Step
 from ari_recorder.targets.trial import Report, Taken, Watcher
 
 from .conftest import RIGS
-from .mounts import mount, unmount
+from .mounts import mount, quota_disk, unmount
 from .private_sshd import PrivateSshd
 from .rig import Rig
 from .rig_sftp import password_settings, sftp_settings
@@ -308,6 +309,16 @@ def test_a_full_folder(disk: Path) -> None:
     with (disk / "fill").open("wb") as stream, pytest.raises(OSError, match="space"):
         stream.write(bytes(17_000_000))
     fault(trial.run(local(disk)), "full", "full")
+
+
+@pytest.mark.provokes("quota")
+def test_a_quota(tmp_path: Path) -> None:
+    place = tmp_path / "disk"
+    place.mkdir()
+    with quota_disk(place, tmp_path / "image", "512k"):
+        assert shutil.disk_usage(place).free > 10 * trial.SIZE
+        fault(trial.run(local(place)), "quota", "full")
+        assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize(
