@@ -176,13 +176,22 @@ class SftpTarget:
                 there if resume and there <= size and self._agrees(session, path, part, stream, there) else 0
             )
             stream.seek(kept)
-            session.write(file.handle, stream, kept)
+            self._write(session, file, stream, kept)
             if there > size:
                 file.truncate(size)
         finally:
             file.close()
         fault_point("sftp.written")
         return kept > 0
+
+    def _write(self, session: Session, file: Any, stream: BinaryIO, kept: int) -> None:
+        try:
+            session.write(file.handle, stream, kept)
+        except OSError as error:
+            if error.errno != errno.EREMOTEIO:
+                raise
+            # SFTP has no word for what a file may lack that could be opened for writing.
+            raise OSError(errno.ENOSPC, error.strerror) from error
 
     def _agrees(
         self, session: Session, path: PurePosixPath, part: PurePosixPath, stream: BinaryIO, there: int
@@ -316,10 +325,18 @@ class SftpTarget:
                 f"{path} may not be written, read or deleted {where}.",
                 remedy=f'Give user "{self._settings.user}" the right to.',
             )
-        return self._of_disk(session, where, needed) or PermanentError(
+        if (told := self._of_disk(session, where, needed)) is not None:
+            return told
+        if error.errno == errno.ENOSPC:
+            return PermanentError(
+                "target.full",
+                f"The server takes no more of {path}, though its disk has space {where}: a quota, perhaps.",
+                remedy=f'Raise the quota of user "{self._settings.user}", or look into the server\'s log.',
+            )
+        return PermanentError(
             "target.denied",
             f"The server refused work on {path} {where}: {error.strerror or error}.",
-            remedy="Look into the server's log; a quota, a folder of that name, a read-only disk?",
+            remedy="Look into the server's log; a folder of that name, a read-only disk?",
         )
 
     def _of_disk(self, session: Session, where: str, needed: int) -> PermanentError | None:

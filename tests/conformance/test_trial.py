@@ -242,6 +242,15 @@ def test_a_server_with_posix_rename_only(sftp_server: SftpServer, tmp_path: Path
     assert trial.run(made_for(sftp_server, tmp_path)).works
 
 
+@pytest.mark.provokes("quota")
+def test_a_quota_behind_sftp(sftp_server: SftpServer, tmp_path: Path) -> None:
+    settings = made_for(sftp_server, tmp_path)
+    with quota_disk(sftp_server.folder / "root", tmp_path / "image", "512k"):
+        sftp_server.stop()
+        sftp_server.start()  # so that it sees the disk
+        assert "quota" in fault(trial.run(settings), "quota", "full")
+
+
 @pytest.mark.provokes("full")
 def test_a_full_disk_behind_sftp(tmp_path: Path) -> None:
     with PrivateSshd(tmp_path / "private", disk="512k") as server:
