@@ -19,6 +19,8 @@ from ari_recorder.lab.progress import spoken
 from ari_recorder.lab.runfolder import RunFolder
 from ari_recorder.lab.sftpd import SftpServer
 
+pytest_plugins = ("tests.skips",)
+
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     # The same examples each time, so that a change fails by what it changed; new ones are for everybody else.

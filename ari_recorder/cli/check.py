@@ -140,12 +140,14 @@ def _targets(settings: Machine, policy: Policy) -> Iterator[Finding]:
             why = why_unusable(wanted)
             yield warn(code, f"{title} is not used", why.sentence, why.remedy)
             continue
-        fault = trial.run(wanted, vault=Vault.of(settings)).fault
-        if fault is not None:
-            yield fail(code, f"{title} cannot be used", fault.sentence, fault.remedy)
+        report = trial.run(wanted, vault=Vault.of(settings), own=settings.recorder.state)
+        if report.fault is not None:
+            yield fail(code, f"{title} cannot be used", report.fault.sentence, report.fault.remedy)
         else:
             note = "" if wanted.name in used else "no enabled setting uses it"
             yield ok(code, f"{title} takes, gives back and deletes a file", note)
+        for warning in report.warnings:
+            yield warn(f"{code}.{warning.symptom}", warning.sentence, "", warning.remedy)
         yield from _readable_on_the_way(wanted)
 
 

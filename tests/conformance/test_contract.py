@@ -295,6 +295,10 @@ def test_no_space(rig: Rig, sample: MakeSample) -> None:
         put(target, small)
 
 
-def test_the_declared_properties_are_what_was_tested(rig: Rig) -> None:
-    assert rig.target.properties.confirms in Confirms
+def test_a_receipt_says_how_it_was_confirmed_as_the_properties_claim(rig: Rig, sample: MakeSample) -> None:
+    one = sample(os.urandom(100_000))
+    properties = rig.target.properties
+    receipt = rig.target.put(one.path, PATH, sha256=one.sha256, size=one.size)
+    assert receipt.how is properties.confirms
+    assert properties.server_side_hash or properties.confirms is not Confirms.SERVER_HASH
     assert rig.target.name == "archive"
