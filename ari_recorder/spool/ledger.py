@@ -51,6 +51,8 @@ class Known:
     id: str
     mount: str
     """The mount point it lay below."""
+    volatile: bool = False
+    """It was a RAM disk, which forgets its id."""
 
 
 @dataclass(frozen=True, slots=True)
