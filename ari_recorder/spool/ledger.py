@@ -96,6 +96,16 @@ class Ledger:
                 _replace(self._placement, placement)
                 self.placement = placement
 
+    def know(self, known: Known) -> None:
+        """Keep how a spool folder is now; OSError."""
+        with self._turn:
+            others = (each for each in self.placement.known if each.path != known.path)
+            if known not in self.placement.known:
+                self.place(replace(self.placement, known=(*others, known)))
+
+    def move_of(self, recording_id: str) -> Move | None:
+        return self._moves.get(recording_id)
+
     def moves(self) -> tuple[Move, ...]:
         with self._turn:
             return tuple(self._moves.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,6 +37,8 @@ class Place:
         """Empty where the folder is too full to hold even its id."""
         self.ready = False
         """Open for reading and writing."""
+        self.opening = threading.Lock()
+        """Its own: a disk that hangs must not keep others from being opened."""
         self.error: RecorderError | None = None
         """Why it is not ready."""
 

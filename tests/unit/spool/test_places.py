@@ -168,6 +168,56 @@ def test_a_running_recording_whose_folder_vanished_is_kept_in_the_other_and_coun
     assert [r.state for _, r in both.journals()] == [State.CAPTURED]
 
 
+def test_a_folder_that_comes_back_while_a_recording_is_made_elsewhere_does_not_count(
+    both: Spools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch on the disks settles in a thread of its own, also between the decision and the copy."""
+    both.create(recording("r-1"))
+    (tmp_path / "first").rename(tmp_path / "away")
+    both.look_again()
+    decide = both.ledger.decide
+
+    def decided(move: Move) -> None:
+        decide(move)
+        (tmp_path / "away").rename(tmp_path / "first")
+        watch = threading.Thread(target=both.look_again)
+        watch.start()
+        watch.join(20)
+        assert not watch.is_alive()
+
+    monkeypatch.setattr(both.ledger, "decide", decided)
+    both.create(recording("r-1", state=State.CAPTURED))
+    assert [r.state for _, r in both.journals()] == [State.CAPTURED]
+    both.look_again()
+    assert where(tmp_path, "r-1") == ["second"]
+    assert (both.damaged, both.ledger.moves()) == ({}, ())
+
+
+def test_a_recording_goes_back_to_where_an_old_copy_stands_in_its_way(both: Spools, tmp_path: Path) -> None:
+    both.create(recording("r-1"))
+    (tmp_path / "first").rename(tmp_path / "away")
+    both.look_again()
+    both.create(recording("r-1", state=State.CAPTURING))
+    (tmp_path / "second").rename(tmp_path / "gone")
+    (tmp_path / "away").rename(tmp_path / "first")
+    both.look_again()
+    assert both.get("r-1") is None  # the copy that counts is out of reach
+    both.create(recording("r-1", state=State.CAPTURED))
+    assert [r.state for _, r in both.journals()] == [State.CAPTURED]
+    (tmp_path / "gone").rename(tmp_path / "second")
+    both.look_again()
+    assert where(tmp_path, "r-1") == ["first"]
+    assert [r.state for _, r in both.journals()] == [State.CAPTURED]
+
+
+def test_a_copy_that_counts_again_is_handed_back(both: Spools, tmp_path: Path, stuck: set[str]) -> None:
+    sealed(both, "r-1")
+    stuck.add("first")
+    both.move("r-1", both.places[1])
+    shutil.rmtree(tmp_path / "second" / "r-1")
+    assert [(folder.id, folder.path.parent.name) for folder in both.look_again()] == [("r-1", "first")]
+
+
 # -- opening -----------------------------------------------------------------------------------------------
 
 
