@@ -141,6 +141,8 @@ class Spools(Spool):
 
     def look_at(self, place: Place) -> list[RecordingFolder]:
         """Look at one folder; its recordings when it is back, to be taken up again. No other is touched."""
+        if place not in self._watched():
+            return []  # it was left meanwhile
         try:
             if not place.ready:
                 self._open(place)
