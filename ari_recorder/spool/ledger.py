@@ -149,7 +149,7 @@ class Ledger:
                 del self._moves[recording_id]
 
     def _note(self, move: Move) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        durable.make_folders(self._folder)
         _replace(self._file(move.recording), move)
         self._moves[move.recording] = move
 

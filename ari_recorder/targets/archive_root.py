@@ -47,7 +47,7 @@ class ArchiveRoot:
         if self._mount is not None:
             with self._held(self._mount) as (handle, _):
                 self._demand_mount(handle, self._mount)
-        self.path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        durable.make_folders(self.path, FOLDER_MODE)
         if not self._marked:
             return
         with self._opened() as root:
