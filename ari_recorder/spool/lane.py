@@ -16,7 +16,7 @@ import structlog
 
 from ..config.targets.limits import Limits
 from ..model.delivery import DeliveryState
-from ..model.errors import RecorderError
+from ..model.errors import PermanentError, RecorderError
 from ..model.recording import Recording
 from ..targets.base import Target
 from ..targets.pace import Pace
@@ -151,6 +151,8 @@ class Lane:
         self._blocked: set[str] = set()
         self._stubborn = Stubborn()
         self._obstacle: RecorderError | None = None
+        self._hung = 0
+        """Attempts that stand still in the target, when last looked at."""
         self._told: tuple[object, ...] = ()
 
     def add(self, folder: RecordingFolder, recording: Recording) -> None:
@@ -194,8 +196,8 @@ class Lane:
             target=self.target.name,
             waiting=len(self._known),
             running=len(self._running),
-            failures=self._failures,
-            fault=self._fault,
+            failures=self._failures or min(self._hung, 1),
+            fault=self._fault or (self._silence() if self._hung else None),
             next_try_at=self._open_at,
             opens_at=self.limits.opens_at(now) if self._known else None,
             blocked=blocked,
@@ -208,6 +210,7 @@ class Lane:
             while not self._stopping:
                 self._wake.clear()
                 self._start_due()
+                self._mind_hung()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._rest()):
                         await self._wake.wait()
@@ -284,6 +287,22 @@ class Lane:
         if self._open_at is not None:
             self._open_at -= back
 
+    def _mind_hung(self) -> None:
+        """What hangs in a target holds its thread for ever and reports nothing; it is left to itself."""
+        hung = sum(upload.target is self.target for upload in self._terms.under_way.hung())
+        if hung != self._hung:
+            self._hung = hung
+            self._tell()
+
+    def _silence(self) -> RecorderError:
+        minutes = self._terms.under_way.patience / 60
+        return PermanentError(
+            "target.unreachable",
+            f'Target "{self.target.name}" does not answer: for {minutes:.0f} minutes it has taken or given '
+            "nothing of a file that is being delivered.",
+            remedy="Bring its server or disk back. The delivery then goes on by itself.",
+        )
+
     def _has_room(self, now: datetime) -> bool:
         if not self.limits.open_at(now):
             return False
@@ -326,6 +345,7 @@ class Lane:
             self._push((self._terms.clock() + self._longest()).timestamp(), folder)
             return
         self._settle(folder, outcome, failures)
+        self._mind_hung()
         self._tell()
         if outcome.recording is not None:
             self._ears.change(outcome.recording)
@@ -360,8 +380,8 @@ class Lane:
         """Say how the target does when that is news; a lane that is exchanged says nothing any more."""
         if self._stopping:
             return
-        blocked = len(self._blocked | self._stubborn.known())
-        news = (min(self._failures, 2), self._fault and self._fault.code, blocked)
+        health = self.health()
+        news = (min(health.failures, 2), health.error_code, health.blocked)
         if news != self._told:
             self._told = news
-            self._ears.health(self.health())
+            self._ears.health(health)

@@ -12,7 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -102,7 +101,6 @@ class Spools(Spool):
         self._stop_at_free = stop_at_free
         self._opened = False
         self._guard = threading.RLock()
-        self._opening = threading.Lock()
         self._homes: dict[str, Place] = {}
         """Recordings that are not in the first folder."""
         self._at_work: Counter[str] = Counter()
@@ -129,7 +127,7 @@ class Spools(Spool):
             self.close()
             raise
         self._opened = True
-        settle(self.ledger, self.places)
+        self.settle()
         return self
 
     def close(self) -> None:
@@ -137,20 +135,28 @@ class Spools(Spool):
             place.close()
 
     def look_again(self) -> list[RecordingFolder]:
-        """Look at every folder; the recordings of those that are back, to be taken up again."""
-        back: list[Place] = []
-        for place in self._watched():
-            try:
-                if place.ready:
-                    place.look()
-                    self._keep_reserve(place)
-                else:
-                    self._open(place)
-                    back.append(place)
-            except RecorderError as error:
-                self._fail(place, error)
-        settle(self.ledger, self.places)
-        return [self._placed(name, place) for place in back for name in self.names(place)]
+        """Look at every folder, one after the other, and settle; the recordings to be taken up again."""
+        back = [folder for place in self._watched() for folder in self.look_at(place)]
+        return back + self.settle()
+
+    def look_at(self, place: Place) -> list[RecordingFolder]:
+        """Look at one folder; its recordings when it is back, to be taken up again. No other is touched."""
+        if place not in self._watched():
+            return []  # it was left meanwhile
+        try:
+            if not place.ready:
+                self._open(place)
+                return [self._placed(name, place) for name in self.names(place)]
+            place.look()
+            self._keep_reserve(place)
+        except RecorderError as error:
+            self._fail(place, error)
+        return []
+
+    def settle(self) -> list[RecordingFolder]:
+        """Finish moves that were interrupted; recordings of which an older copy counts again."""
+        back = settle(self.ledger, self.places, self._locks)
+        return [self._placed(recording_id, place) for recording_id, place in back]
 
     # -- what a Spool can ----------------------------------------------------------------------------------
 
@@ -161,6 +167,10 @@ class Spools(Spool):
         already is kept wherever there is any room. TransientError `spool.full`, PermanentError
         `spool.unusable`, ValueError as `Spool.create`.
         """
+        with self._locks.of(recording.id):
+            return self._create_somewhere(recording)
+
+    def _create_somewhere(self, recording: Recording) -> RecordingFolder:
         if self.get(recording.id) is not None:
             raise ValueError(f"recording {recording.id} exists already")
         new = recording.state is State.DECIDED
@@ -277,17 +287,16 @@ class Spools(Spool):
 
     def _open(self, place: Place) -> None:
         """Harmless when it is open; one at a time, for its lock would refuse the second."""
-        with self._opening:
+        with place.opening:
             if not place.ready:
                 self._open_now(place)
 
     def _open_now(self, place: Place) -> None:
         known = {each.path: each for each in self.ledger.placement.known}
         place.open(known.get(str(place.root)))
-        if place.id and known.get(str(place.root)) != place.known:
-            others = tuple(each for path, each in known.items() if path != str(place.root))
+        if place.id:
             with suppress(OSError):
-                self.ledger.place(replace(self.ledger.placement, known=(*others, place.known)))
+                self.ledger.know(place.known)
         coming = (m.recording for m in self.ledger.moves() if m.destination == str(place.root))
         clear_arrivals(place.root, frozenset(coming))
         self._keep_reserve(place)
@@ -315,17 +324,28 @@ class Spools(Spool):
             place.demand_room(self._stop_at_free)
             place.spool.create(recording)
             return
-        # It began somewhere: where that is out of reach, this copy counts when it comes back.
-        out = [p for p in self._watched() if not p.ready]
-        if out:
-            with durable.explained("Noting where the recording is"):
-                self.ledger.decide(Move(recording.id, str(out[0].root), str(place.root), place.id))
+        with durable.explained("Noting where the recording is"):
+            self._decide_for(place, recording.id)
         try:
             place.spool.create(recording)
         except RecorderError as error:
             if not gave_room(place, error):
                 raise
             place.spool.create(recording)
+
+    def _decide_for(self, place: Place, recording_id: str) -> None:
+        """The copy that is about to be made in `place` counts, whatever else there is; OSError.
+
+        It began somewhere: where that is out of reach, its copy does not count when it comes back. One that
+        did not count before is in the way here, and goes.
+        """
+        if self.ledger.hides(place.root, recording_id):
+            place.drop(recording_id)
+            self.ledger.left(recording_id, str(place.root))
+        out = [str(p.root) for p in self._watched() if not p.ready]
+        if out:
+            also = tuple(out[1:])
+            self.ledger.decide(Move(recording_id, out[0], str(place.root), place.id, also=also))
 
     def _readable(self) -> list[Place]:
         if self._opened:

@@ -25,11 +25,10 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ..config import targets as config
-from ..disk.digest import digest
 from ..disk.durable import BLOCK
 from ..model.delivery import Receipt
 from ..model.errors import IntegrityError, PermanentError, RecorderError, TransientError
-from .base import Confirms, Properties, Stat, checked, open_source, receipt
+from .base import Confirms, Properties, Stat, checked, digest_back, open_source, receipt
 from .graph.drive import Drive, Item
 from .graph.errors import broken, said
 from .graph.kept import Doubts, Kept
@@ -37,6 +36,7 @@ from .graph.names import forbidden
 from .graph.quickxor import quick_xor_hash
 from .graph.session import RefusedError, Session
 from .graph.upload import TakenError, Uploads, Wanted
+from .source import opened
 from .steps import Step, at
 from .vault import Vault
 
@@ -195,13 +195,13 @@ class OneDriveTarget:
         if (sha256 := item.hashes.get("sha256Hash")) is not None:
             return Confirms.SERVER_HASH if str(sha256).lower() == wanted.sha256 else None
         if (quick := item.hashes.get("quickXorHash")) is not None and not self._reads_back:
-            with source.open("rb") as stream:
+            with opened(source) as stream:
                 return Confirms.SERVER_HASH if quick_xor_hash(stream) == quick else None
         return self._read_back(item, wanted)
 
     def _read_back(self, item: Item, wanted: Wanted) -> Confirms | None:
         with self._content(f"{self.drive.by_id(item.id)}/content", str(wanted.path)) as back:
-            return Confirms.READ_BACK if digest(back) == (wanted.sha256, wanted.size) else None
+            return Confirms.READ_BACK if digest_back(back) == (wanted.sha256, wanted.size) else None
 
     def _received(self, item: Item, wanted: Wanted, how: Confirms) -> Receipt:
         self._doubts.forget(wanted.path)

@@ -17,7 +17,6 @@ from typing import Any, BinaryIO, cast
 
 from ..config import targets as config
 from ..disk import durable
-from ..disk.digest import digest
 from ..disk.faults import fault_point
 from ..model.delivery import Receipt
 from ..model.errors import PermanentError, RecorderError, TransientError
@@ -27,6 +26,7 @@ from .base import (
     Stat,
     adopted,
     checked,
+    digest_back,
     mismatch,
     open_source,
     part_name,
@@ -218,7 +218,7 @@ class SftpTarget:
         explain = partial(self._explained, session, path)
         try:
             with session.reader(str(part), explain, _nothing) as stored:
-                if digest(stored) != (sha256, size):
+                if digest_back(stored) != (sha256, size):
                     return False
         except FileNotFoundError:
             return False

@@ -17,7 +17,6 @@ from typing import BinaryIO, cast
 from smbprotocol.exceptions import SMBResponseException
 
 from ..config import targets as config
-from ..disk.digest import digest
 from ..disk.faults import fault_point
 from ..model.delivery import Receipt
 from ..model.errors import PermanentError
@@ -27,6 +26,7 @@ from .base import (
     Stat,
     adopted,
     checked,
+    digest_back,
     mismatch,
     open_source,
     part_name,
@@ -162,7 +162,7 @@ class SmbTarget:
         explain = partial(explained, settings=self._settings, path=str(part))
         try:
             with session.reader(self._name(session.root, part), explain, _nothing) as stored:
-                return digest(stored) == (sha256, size)
+                return digest_back(stored) == (sha256, size)
         except SMBResponseException as error:
             if error.status in ABSENT:
                 return None
