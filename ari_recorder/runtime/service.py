@@ -83,7 +83,7 @@ class Service:
         )
         self.mover = SpoolMover(base.spool, self._spool_back)
         self.answers[spool_mover.KIND] = self.mover.answer
-        self._journal = Journal(base.spool, self.disks.demand_room)
+        self._journal = Journal(base.spool, self.disks.demand_room, self.conditions)
         self._leftovers = Leftovers(machine.recorder.state)
         pipeline = Pipeline(base.keys, base.chain, leg_stores(machine.pbx), self._undeletable)
         self._deliveries = Deliveries(base, self.conditions, self._delivery_changed)
@@ -107,7 +107,7 @@ class Service:
         now = presence.now()
         pbxs = tuple(PbxPresence(name, connected=False, since=now) for name in machine.pbx)
         self._presence = Presence(os.getpid(), __version__, now, now, base.policy.revision, pbxs)
-        self.lookout = Lookout(base, self.conditions, self._view, self._journal.ask)
+        self.lookout = Lookout(base, self.conditions, self._view)
 
     def stop(self) -> None:
         """Let go in order: running calls go on being recorded by Asterisk and are found again."""

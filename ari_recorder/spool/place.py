@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,13 +35,23 @@ class Place:
         self.reserve = Reserve(root)
         self.id = ""
         """Empty where the folder is too full to hold even its id."""
-        self.ready = False
-        """Open for reading and writing."""
         self.error: RecorderError | None = None
         """Why it is not ready."""
+        self.hangs = False
+        """Somebody waits too long for its disk: it is not touched until that has come to its end."""
+        self.returned = False
+        """It hung and answers again; whoever takes its recordings up again clears this."""
+        self.opening = threading.Lock()
+        """One opens it at a time, for its lock would refuse the second."""
+        self._opened = False
 
     def __repr__(self) -> str:
         return f"Place({self.name!r}, {str(self.root)!r}, ready={self.ready})"
+
+    @property
+    def ready(self) -> bool:
+        """Open for reading and writing."""
+        return self._opened and not self.hangs
 
     @property
     def volatile(self) -> bool:
@@ -68,7 +79,7 @@ class Place:
         except RecorderError as error:
             self.error = error
             raise
-        self.ready, self.error = True, None
+        self._opened, self.error = True, None
 
     def look(self) -> None:
         """RecorderError when it is no longer the folder that was opened, or no longer takes anything."""
@@ -87,9 +98,19 @@ class Place:
         self.close()
         self.error = error
 
+    def hang(self, error: RecorderError) -> None:
+        """Leave it out without touching it: its disk does not answer. From any thread."""
+        self.hangs, self.error = True, error
+
+    def answers(self) -> None:
+        """What hung has come to its end, well or not. From any thread."""
+        self.hangs = False
+        if self._opened:
+            self.error, self.returned = None, True
+
     def close(self) -> None:
         """Let go of the folder, so that its disk can be unmounted."""
-        self.ready = False
+        self._opened = False
         self.spool.close()
 
     def space(self) -> Space:
@@ -112,7 +133,7 @@ class Place:
 
     def readable(self) -> bool:
         """Its recordings can at least be read: it is ready, or what was mounted read-only."""
-        return self.ready or bool(self.id and _read(self.root / MARK) == self.id)
+        return self.ready or (not self.hangs and bool(self.id and _read(self.root / MARK) == self.id))
 
     def drop(self, recording_id: str) -> None:
         """Delete a copy that does not count, as `RecordingFolder.remove`; OSError."""

@@ -28,6 +28,7 @@ from .glance import glance
 from .ledger import Ledger, Move
 from .place import Place, clear_arrivals
 from .relocation import carry, settle
+from .waits import Waits, open_in_time
 
 log = structlog.get_logger(__name__)
 
@@ -71,12 +72,16 @@ class PlacedFolder(RecordingFolder):
         """As `RecordingFolder.save`; on a full disk the reserve is given up for it."""
         with self._locks.of(self.id):
             place = self._spools.home(self.id)
-            try:
-                super().save(recording)
-            except RecorderError as error:
-                if not gave_room(place, error, last=recording.state in LEAVING):
-                    raise
-                super().save(recording)
+            with self._spools.waits.at(place):
+                self._save(recording, place)
+
+    def _save(self, recording: Recording, place: Place) -> None:
+        try:
+            super().save(recording)
+        except RecorderError as error:
+            if not gave_room(place, error, last=recording.state in LEAVING):
+                raise
+            super().save(recording)
 
     def remove(self) -> None:
         with self._locks.of(self.id):
@@ -96,13 +101,14 @@ class Spools(Spool):
     ) -> None:
         super().__init__(primary)
         self.ledger = Ledger(state)
+        self.waits = Waits()
         self.places = [Place(PRIMARY, primary)]
         if second is not None:
             self.places.append(Place(SECOND, second))
         self._stop_at_free = stop_at_free
         self._opened = False
         self._guard = threading.RLock()
-        self._opening = threading.Lock()
+        self._noting = threading.Lock()
         self._homes: dict[str, Place] = {}
         """Recordings that are not in the first folder."""
         self._at_work: Counter[str] = Counter()
@@ -113,13 +119,14 @@ class Spools(Spool):
         """Open every folder that can be, and finish moves that a crash interrupted.
 
         PermanentError `spool.in-use`, `spool.damaged`, or the first folder's error when none can be used; a
-        disk that is merely full is no reason not to begin, for delivery frees it.
+        disk that is merely full is no reason not to begin, for delivery frees it. One that hangs is waited
+        for `waits.OPENING` seconds, and counts as back when it has answered.
         """
         self._read_ledger()
         try:
             for place in self._watched():
                 with suppress(TransientError, PermanentError):
-                    self._open(place)
+                    open_in_time(place, self._open)
             errors = [place.error for place in self._watched() if place.error is not None]
             in_use = [error for error in errors if error.code == "spool.in-use"]
             full = any(error.code == "spool.full" for error in errors)
@@ -140,15 +147,19 @@ class Spools(Spool):
         """Look at every folder; the recordings of those that are back, to be taken up again."""
         back: list[Place] = []
         for place in self._watched():
+            if place.hangs:
+                continue  # another look would hang as well
+            back_again, place.returned = place.returned or not place.ready, False
             try:
                 if place.ready:
                     place.look()
                     self._keep_reserve(place)
                 else:
                     self._open(place)
-                    back.append(place)
             except RecorderError as error:
                 self._fail(place, error)
+            else:
+                back += [place] if back_again else []
         settle(self.ledger, self.places)
         return [self._placed(name, place) for place in back for name in self.names(place)]
 
@@ -167,7 +178,8 @@ class Spools(Spool):
         errors: list[RecorderError] = []
         for place in self._order(new):
             try:
-                self._create(place, recording, new=new)
+                with self.waits.at(place):
+                    self._create(place, recording, new=new)
             except RecorderError as error:
                 errors.append(error)
                 if error.code != "spool.full":
@@ -182,7 +194,11 @@ class Spools(Spool):
     def get(self, recording_id: str) -> RecordingFolder | None:
         """The folder of a recording; None when there is none, or where it cannot be reached."""
         for place in self._readable():
-            if not self.ledger.hides(place.root, recording_id) and place.spool.get(recording_id) is not None:
+            if self.ledger.hides(place.root, recording_id):
+                continue
+            with self.waits.at(place):
+                found = place.spool.get(recording_id) is not None
+            if found:
                 return self._placed(recording_id, place)
         return None
 
@@ -276,18 +292,18 @@ class Spools(Spool):
         return [place for place in self.places if str(place.root) not in left]
 
     def _open(self, place: Place) -> None:
-        """Harmless when it is open; one at a time, for its lock would refuse the second."""
-        with self._opening:
-            if not place.ready:
+        """Harmless when it is open, and while it hangs: its lock is held still."""
+        with place.opening:
+            if not place.ready and not place.hangs:
                 self._open_now(place)
 
     def _open_now(self, place: Place) -> None:
         known = {each.path: each for each in self.ledger.placement.known}
         place.open(known.get(str(place.root)))
-        if place.id and known.get(str(place.root)) != place.known:
-            others = tuple(each for path, each in known.items() if path != str(place.root))
-            with suppress(OSError):
-                self.ledger.place(replace(self.ledger.placement, known=(*others, place.known)))
+        if place.id and known.get(str(place.root)) != (now := place.known):
+            with self._noting, suppress(OSError):
+                others = tuple(e for e in self.ledger.placement.known if e.path != now.path)
+                self.ledger.place(replace(self.ledger.placement, known=(*others, now)))
         coming = (m.recording for m in self.ledger.moves() if m.destination == str(place.root))
         clear_arrivals(place.root, frozenset(coming))
         self._keep_reserve(place)

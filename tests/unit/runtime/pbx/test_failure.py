@@ -30,7 +30,8 @@ from ari_recorder.runtime.pbx import gatekeeper
 from ari_recorder.runtime.pbx.failure_desk import FailureDesk
 from ari_recorder.runtime.pbx.gatekeeper import Gatekeeper
 from ari_recorder.runtime.pbx.judge import PolicyJudge
-from ari_recorder.spool.folders import Spool
+from ari_recorder.spool.places import Spools
+from ari_recorder.spool.waits import Waits
 from tests.scenarios.simulated_pbx import Rules
 
 NOW = datetime.now(UTC)
@@ -56,6 +57,8 @@ class Disk:
 
     def __init__(self) -> None:
         self.error: TransientError | None = None
+        self.waits = Waits()
+        self.places: list[Any] = []
         self.free = threading.Event()
         self.free.set()
         self.written: list[str] = []
@@ -72,7 +75,7 @@ class Disk:
 
 async def test_what_cannot_be_journalled_is_told_and_so_is_that_it_can_again() -> None:
     disk = Disk()
-    book = Journal(cast(Spool, disk))
+    book = Journal(cast(Spools, disk))
     assert await book.told(recording("a")) == []
     disk.error = TransientError("spool.full", "No space is left.")
     (told,) = await book.told(recording("a"))
@@ -88,7 +91,7 @@ async def test_what_cannot_be_journalled_is_told_and_so_is_that_it_can_again() -
 async def test_a_disk_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "PATIENCE", 0.05)
     disk = Disk()
-    book = Journal(cast(Spool, disk))
+    book = Journal(cast(Spools, disk))
     disk.free.clear()
     (told,) = await book.told(recording("a"))
     assert isinstance(told, ev.CommandFailed)
