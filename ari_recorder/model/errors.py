@@ -86,6 +86,10 @@ CODES: dict[str, tuple[Blame, str]] = {
     "recorder.interrupted": (Blame.US, "The recorder did not run for a while; calls may be missing."),
     "recorder.clock": (Blame.US, "Nothing keeps the recorder's clock right."),
     "recorder.slow": (Blame.US, "The recorder came too late to its work; the machine is overloaded."),
+    "recorder.refusals": (
+        Blame.US,
+        "Calls that were not recorded are missing in the log of refusals.",
+    ),
     "seal.expiring": (Blame.CONFIGURATION, "The sealing certificate expires soon."),
     "seal.expired": (Blame.CONFIGURATION, "The sealing certificate has expired."),
     "alert.mail": (Blame.CONFIGURATION, "An alert cannot be sent by mail."),

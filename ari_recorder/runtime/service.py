@@ -89,7 +89,7 @@ class Service:
         self._deliveries = Deliveries(base, self.conditions, self._delivery_changed)
         self._completion = Completion(pipeline, self._deliveries.submit, self.conditions)
         self.answers.update(SpoolDesk(base.spool, self._completion, self._deliveries).handlers)
-        self._refusals = Refusals(machine.recorder.state)
+        self._refusals = Refusals(machine.recorder.state, self.conditions)
         self._hearing = Hearing(
             machine.recorder.state, base.spool, base.chain, self._statement_targets, self._completion.submit
         )
@@ -152,6 +152,7 @@ class Service:
             for task in eternal:
                 task.cancel()
         self._journal.close()
+        self._refusals.close()
 
     # -- beginning ---------------------------------------------------------------------------------
 
@@ -263,7 +264,8 @@ class Service:
         if recording.state is not State.REFUSED or because is None:
             return
         if not self._refusals.holds(recording.call.pbx, channel):
-            self._refused(recording.call.pbx, cmd.Refuse(channel, reason, because))
+            self._refusals.add(presence.now(), recording.call.pbx, channel, reason, because)
+            self.lookout.metrics.refused(reason)
 
     def _delivery_changed(self, recording: Recording) -> None:
         self.lookout.metrics.delivery_changed(recording)
@@ -280,9 +282,9 @@ class Service:
             self._errands.add(task)
             task.add_done_callback(self._errands.discard)
 
-    def _refused(self, pbx: str, refusal: cmd.Refuse) -> None:
-        self._refusals.add(presence.now(), pbx, refusal.channel, refusal.reason, refusal.because)
+    async def _refused(self, pbx: str, refusal: cmd.Refuse) -> None:
         self.lookout.metrics.refused(refusal.reason)
+        await self._refusals.told(presence.now(), pbx, refusal.channel, refusal.reason, refusal.because)
 
     def _connected(self, pbx: str, lost: Disconnected | None) -> None:
         link, now = self._links[pbx], presence.now()

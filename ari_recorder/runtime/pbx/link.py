@@ -59,7 +59,8 @@ class Ears:
     """Who else wants to know what happens on a PBX."""
 
     finished: Callable[[Recording], None]
-    refused: Callable[[str, cmd.Refuse], None]
+    refused: Callable[[str, cmd.Refuse], Awaitable[None]]
+    """Notes it; no disk keeps it long."""
     connected: Callable[[str, Disconnected | None], None]
     """PBX and, when the connection is lost, why."""
     deaf_since: Callable[[], datetime | None] = lambda: None
@@ -248,8 +249,7 @@ class PbxLink:
                 # In its turn: patience with Asterisk begins once Asterisk was asked, however busy we are.
                 self._set_timer(worker, command)
             case cmd.Refuse():
-                # In a thread: it writes a file, and a slow disk must hold up no call.
-                await asyncio.to_thread(self._ears.refused, self.board.pbx, command)
+                await self._ears.refused(self.board.pbx, command)
             case cmd.Alarm() | cmd.AllClear():
                 await self._tell(command)
             case _:

@@ -115,7 +115,11 @@ def alarm(one: Recording, failure: str = "broken") -> cmd.Alarm:
 
 async def test_failures_make_a_condition_and_a_line_of_refusal_until_one_works_again() -> None:
     conditions, refused = Conditions(), list[cmd.Refuse]()
-    desk = FailureDesk(conditions, lambda _pbx, refusal: refused.append(refusal))
+
+    async def note(_pbx: str, refusal: cmd.Refuse) -> None:
+        refused.append(refusal)
+
+    desk = FailureDesk(conditions, note)
     old = recording("old", at=NOW - timedelta(hours=1))
     await desk.take("pbx", cmd.AllClear("x", old))
     await desk.take("pbx", alarm(recording("a")))
@@ -138,7 +142,11 @@ async def test_failures_make_a_condition_and_a_line_of_refusal_until_one_works_a
 
 async def test_the_last_that_failed_and_recovers_ends_the_condition() -> None:
     conditions = Conditions()
-    desk = FailureDesk(conditions, lambda _pbx, _refusal: None)
+
+    async def note(_pbx: str, _refusal: cmd.Refuse) -> None:
+        """Nobody reads it."""
+
+    desk = FailureDesk(conditions, note)
     for name in "ab":
         await desk.take("pbx", alarm(recording(name, OnFailure.ALARM)))
     await desk.take("pbx", cmd.AllClear("x", recording("a")))

@@ -68,7 +68,7 @@ class Stage:
             cast(AriConnection, self),
             cast(Orders, SimpleNamespace(carry_out=self._carry_out)),
             cast(Journal, SimpleNamespace(save=self._save, told=self._told)),
-            Ears(self.finished.append, lambda _pbx, refusal: self.refused.append(refusal), self._connected),
+            Ears(self.finished.append, self._refused, self._connected),
         )
 
     async def __aenter__(self) -> Stage:
@@ -96,6 +96,9 @@ class Stage:
 
     async def _told(self, _recording: Recording) -> list[ev.Event]:
         return []
+
+    async def _refused(self, _pbx: str, refusal: cmd.Refuse) -> None:
+        self.refused.append(refusal)
 
     def _connected(self, _pbx: str, error: object) -> None:
         self.connections += error is None
