@@ -209,9 +209,10 @@ class Service:
                 tasks.create_task(self._probe(name, link), name=f"translator-{name}")
 
     def _is_known(self, recording: str) -> bool:
-        """Somewhere between its call and its seal, or sealed: its legs are cleared away with it."""
-        running = any(recording in link.board.sessions for link in self._links.values())
-        here = running or self._base.spool.get(recording) is not None
+        """Somewhere between its call and its seal, or sealed: its legs are cleared away with it. So are those
+        that may wait in a spool folder that is out of reach. Blocks: spool, chain."""
+        running = any(recording in link.board.sessions for link in list(self._links.values()))
+        here = running or self._base.spool.get(recording) is not None or not self._base.spool.whole
         return here or self._base.chain.link_of(recording) is not None
 
     def _world(self, name: str, prompts: dict[str, Prompt]) -> Surroundings:
@@ -249,13 +250,11 @@ class Service:
         return Ears(self._finished, self._refused, self._connected, deaf_since, failing, seen)
 
     def _finished(self, recording: Recording) -> None:
-        folder = self._base.spool.get(recording.id)
         log.info("The call is over", action="recording.finished", recording=recording.id,
                  state=recording.state.value, reason=recording.reason)  # fmt: skip
         self.lookout.metrics.reached(recording)
         self._late_refusal(recording)
-        if folder is not None:
-            self._completion.submit(folder)
+        self._completion.submit(self._base.spool.handle(recording.id))
 
     def _late_refusal(self, recording: Recording) -> None:
         """Of a recording that had begun; told once, also when the recorder died before it could tell."""

@@ -202,6 +202,15 @@ class Spools(Spool):
                 return self._placed(recording_id, place)
         return None
 
+    def handle(self, recording_id: str) -> RecordingFolder:
+        """The folder of a recording that was journalled just now; no disk is looked at."""
+        return PlacedFolder(self, recording_id, self.home(recording_id), self._locks)
+
+    @property
+    def whole(self) -> bool:
+        """Every folder can be reached: a recording that is not found is nowhere."""
+        return all(place.ready for place in self._watched())
+
     def all(self) -> Iterator[RecordingFolder]:
         """Every recording's folder in the order of the ids, nothing read yet: cheap for 20 000."""
         merged = heapq.merge(*(self._listed(place) for place in self._readable()), key=lambda each: each[0])

@@ -100,6 +100,20 @@ def test_a_call_that_is_being_recorded_is_journalled_with_the_last_space(
     assert where(tmp_path, "r-1") == ["first"]
 
 
+def test_a_folder_that_was_journalled_just_now_is_had_without_a_look_at_a_disk(
+    both: Spools, free: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both.create(recording("r-1"))
+    free["first"] = 0
+    both.create(recording("r-2"))
+    monkeypatch.setattr(Spool, "get", None)
+    assert both.handle("r-1").path == tmp_path / "first" / "r-1"
+    assert both.handle("r-2").path == tmp_path / "second" / "r-2"
+    assert both.whole
+    both.places[1].fail(TransientError("spool.unusable", "It is gone."))
+    assert not both.whole
+
+
 def test_an_id_is_taken_once_in_all_folders(both: Spools, free: dict[str, int]) -> None:
     free["first"] = 0
     both.create(recording("r-1"))
