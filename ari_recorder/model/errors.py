@@ -36,6 +36,7 @@ CODES: dict[str, tuple[Blame, str]] = {
     "ari.replaced": (Blame.CONFIGURATION, "Another client took over the application's events."),
     "capture.no-recording": (Blame.ASTERISK, "Asterisk could not start or keep up a recording."),
     "capture.disk-full": (Blame.ASTERISK, "The disk of Asterisk's recording folder is full."),
+    "capture.no-pbx": (Blame.CONFIGURATION, "Recordings wait for a PBX that is not configured any more."),
     "capture.orphans": (Blame.ASTERISK, "Legs lie on a PBX that no recording in the spool knows of."),
     "capture.no-legs": (Blame.ASTERISK, "The recorded legs of a call cannot be found."),
     "audio.prompt": (Blame.CONFIGURATION, "A prompt cannot be read or converted."),

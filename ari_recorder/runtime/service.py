@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +28,7 @@ from ..model.errors import RecorderError
 from ..model.recording import Recording, State
 from ..pipeline import Pipeline
 from ..rules.policy import load_policy
+from ..spool.stuck import no_pbx
 from . import expiry, heap, presence, spool_mover
 from .backlog import Backlog, survey
 from .completion import Completion
@@ -163,13 +165,7 @@ class Service:
         self._deliveries.failed(found.failed)
         for recording in found.refused:
             self._late_refusal(recording)
-        for recording in found.running:
-            if recording.call.pbx not in self._base.machine.pbx:
-                log.error(
-                    f'Its PBX "{recording.call.pbx}" is no longer configured; put it back to finish it',
-                    action="recording.homeless",
-                    recording=recording.id,
-                )
+        self._tell_homeless(found.running)
         for folder, error in found.damaged:
             log.error(str(error), action="spool.damaged", recording=folder.id, code=error.code)
             self._deliveries.damaged(folder, error)
@@ -178,9 +174,18 @@ class Service:
                  interrupted=len(found.running), policy=self._base.policy.revision)  # fmt: skip
         return found.running
 
+    def _tell_homeless(self, running: list[Recording]) -> None:
+        """Nobody ever ends a recording whose PBX was renamed or taken out of the configuration."""
+        lost = Counter(r.call.pbx for r in running if r.call.pbx not in self._base.machine.pbx)
+        for pbx, count in lost.items():
+            error = no_pbx(pbx)
+            log.error(str(error), action="recording.homeless", pbx=pbx, recordings=count)
+            self.conditions.begin_with(f"homeless:{pbx}", error)
+
     def _spool_back(self, found: Backlog) -> None:
         """A spool folder is back. Calls that still run are taken up at the next connection to their PBX."""
         hand_over(found, self._completion.submit, self._deliveries.submit)
+        self._tell_homeless(found.running)
         for recording in found.running:
             link = self._links.get(recording.call.pbx)
             if link is not None and recording.id not in link.board.sessions:

@@ -9,6 +9,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from ..disk import durable
 from ..disk.mounts import mount_of
 from ..disk.reserve import Reserve
@@ -16,6 +18,8 @@ from ..disk.space import Space, space
 from ..model.errors import PermanentError, RecorderError, TransientError
 from .folders import TRASH, Spool
 from .ledger import Known
+
+log = structlog.get_logger(__name__)
 
 MARK = ".place"
 """File with the folder's own id."""
@@ -130,6 +134,13 @@ class Place:
                 f"{wanted // 1_000_000} MB have to be.",
                 remedy="Free space on its disk, or see why nothing is delivered: ari-recorder status.",
             )
+
+    def gave_room(self, error: RecorderError, *, last: bool = False) -> bool:
+        """Whether the disk was full and the reserve, or the `last` of it, has been given up for a writer."""
+        if error.code != "spool.full" or not self.reserve.release(last=last):
+            return False
+        log.warning("The spool is full; its reserve is used", action="spool.reserve", folder=str(self.root))
+        return True
 
     def readable(self) -> bool:
         """Its recordings can at least be read: it is ready, or what was mounted read-only."""

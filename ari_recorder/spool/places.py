@@ -79,7 +79,7 @@ class PlacedFolder(RecordingFolder):
         try:
             super().save(recording)
         except RecorderError as error:
-            if not gave_room(place, error, last=recording.state in LEAVING):
+            if not place.gave_room(error, last=recording.state in LEAVING):
                 raise
             super().save(recording)
 
@@ -197,9 +197,8 @@ class Spools(Spool):
             if self.ledger.hides(place.root, recording_id):
                 continue
             with self.waits.at(place):
-                found = place.spool.get(recording_id) is not None
-            if found:
-                return self._placed(recording_id, place)
+                if place.spool.get(recording_id) is not None:
+                    return self._placed(recording_id, place)
         return None
 
     def handle(self, recording_id: str) -> RecordingFolder:
@@ -348,7 +347,7 @@ class Spools(Spool):
         try:
             place.spool.create(recording)
         except RecorderError as error:
-            if not gave_room(place, error):
+            if not place.gave_room(error):
                 raise
             place.spool.create(recording)
 
@@ -384,14 +383,6 @@ class Spools(Spool):
     def _unusable(self) -> RecorderError:
         errors = [place.error for place in self.places if place.error is not None]
         return (errors or [PermanentError("spool.unusable", "No spool folder takes new recordings now.")])[0]
-
-
-def gave_room(place: Place, error: RecorderError, *, last: bool = False) -> bool:
-    """Whether the disk was full and the reserve, or the `last` of it, has been given up for a writer."""
-    if error.code != "spool.full" or not place.reserve.release(last=last):
-        return False
-    log.warning("The spool is full; its reserve is used", action="spool.reserve", folder=str(place.root))
-    return True
 
 
 def _twice(name: str, place: Place) -> PermanentError:
