@@ -61,8 +61,9 @@ def machine(path: Path | None) -> Machine:
 
 
 def emit(document: Any) -> None:
-    """One JSON document for a machine."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+    """One JSON document for a machine: in a locale that is not UTF-8, with JSON's own escapes."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not unicode, default=str) + "\n")
 
 
 def shown(text: object) -> str:
