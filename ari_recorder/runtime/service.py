@@ -99,6 +99,8 @@ class Service:
         self._failures = FailureDesk(self.conditions, self._refused)
         self._gates: dict[str, Gatekeeper] = {}
         self._links: dict[str, PbxLink] = {}
+        self._waiting: list[Recording] = []
+        """Whose calls may still run; taken by the links when they are made."""
         self._loop = asyncio.get_running_loop()
         self._errands: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
@@ -126,7 +128,7 @@ class Service:
         await self._write_presence()
 
     async def _run(self) -> None:
-        waiting = await self._take_up()
+        self._waiting += await self._take_up()
         heap.set_apart()
         async with asyncio.TaskGroup() as tasks:
             eternal = [
@@ -146,7 +148,7 @@ class Service:
                 ),
             ]
             for name, pbx in self._base.machine.pbx.items():
-                eternal.append(tasks.create_task(self._serve(name, pbx, waiting), name=f"pbx-{name}"))
+                eternal.append(tasks.create_task(self._serve(name, pbx), name=f"pbx-{name}"))
             await self._stop.wait()
             log.info("Stopping", action="recorder.stopping")
             self.lookout.manager.stopping()
@@ -187,11 +189,12 @@ class Service:
         hand_over(found, self._completion.submit, self._deliveries.submit)
         self._tell_homeless(found.running)
         for recording in found.running:
-            link = self._links.get(recording.call.pbx)
-            if link is not None and recording.id not in link.board.sessions:
+            if (link := self._links.get(recording.call.pbx)) is not None:
                 link.remember([recording])
+            else:
+                self._waiting.append(recording)
 
-    async def _serve(self, name: str, pbx: Pbx, waiting: list[Recording]) -> None:
+    async def _serve(self, name: str, pbx: Pbx) -> None:
         async with AriClient(pbx.url, pbx.user, pbx.read_password()) as client:
             prompts = await asyncio.to_thread(install_for, self._base.machine, name, self._judge.policy)
             board = Switchboard(name, PbxJudge(self._judge, name), new_id, self._world(name, prompts))
@@ -204,7 +207,7 @@ class Service:
             orders = Orders(client, APPLICATION, self._journal.keep_poll)
             salvage = (pbx.recording_folder, pbx.salvage_after)
             link = PbxLink(board, client, connection, orders, self._journal, self._ears(name), *salvage)
-            link.remember(r for r in waiting if r.call.pbx == name)
+            link.remember(r for r in self._waiting if r.call.pbx == name)
             self._links[name] = link
             orphans = Orphans(name, pbx.recording_folder, client, self._is_known, self.conditions)
             async with asyncio.TaskGroup() as tasks:

@@ -180,6 +180,18 @@ async def test_a_recording_that_cannot_be_taken_up_stops_no_other(monkeypatch: p
         assert [r.id for r in stage.finished] == ["good"]
 
 
+async def test_an_old_journal_of_what_has_ended_is_not_taken_up_again() -> None:
+    """Of a spool folder that comes back after it hung."""
+    async with running() as stage:
+        stage.link.remember([recording("r")])
+        stage.told.put_nowait(Connected(NOTHING))
+        await stage.until(lambda: stage.finished)
+        stage.link.remember([recording("r"), recording("s")])
+        stage.told.put_nowait(Connected(NOTHING))
+        await stage.until(lambda: stage.connections == 2 and len(stage.finished) > 1)
+        assert [r.id for r in stage.finished] == ["r", "s"]
+
+
 async def test_a_caller_at_the_gate_is_let_go_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as stage:
 
