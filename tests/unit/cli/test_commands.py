@@ -140,7 +140,7 @@ def a_recording(number: int, **changes: object) -> Recording:
         id=f"20261121T12000000{number}-aaaa",
         state=State.CAPTURING,
         decided_at=presence.now() - timedelta(seconds=65),
-        call=Call("pbx", "c1", Direction.INBOUND, Party("+4930\x1b[31m", "x"), Party("1001")),
+        call=Call("asterisk", "c1", Direction.INBOUND, Party("+4930\x1b[31m", "x"), Party("1001")),
         setting=Chosen("Sales", "r1", targets=("archive",)),
         deliveries=(Delivery("archive"),),
     )
