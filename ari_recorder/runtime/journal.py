@@ -134,6 +134,8 @@ class Journal:
         if done:
             return answer.result()
         if not job.cancel():  # it was begun, and not only waiting for a thread
+            if job.done():
+                return await answer
             self._leave_out(writing, pool, answer)
         raise _hangs()
 

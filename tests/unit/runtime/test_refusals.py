@@ -72,7 +72,7 @@ async def test_a_disk_that_hangs_takes_one_thread_and_loses_no_line_silently(
     assert hung.wait(20)
     async with asyncio.timeout(20):
         await asyncio.gather(*(log.told(NOW, "main", f"c{n}", "forbidden", "because") for n in range(40)))
-    assert threading.active_count() == before, "each of them took a thread"
+    assert threading.active_count() <= before, "each of them took a thread"
     assert conditions.active() == ()
     for channel in ("lost-1", "lost-2"):
         await log.told(NOW, "main", channel, "forbidden", "because")
