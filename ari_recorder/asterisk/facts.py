@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from ..model.errors import RecorderError
 from .ari.client import AriClient
 from .ari.models import AsteriskInfo
 from .ari.transport import RefusedError
+from .ari.turns import in_turns
 from .clock import Offset, kernel_synchronised, read_offset
 from .defect import Verdict, judge, packets
 from .dummy_call import DummyCall
@@ -103,9 +104,7 @@ async def read_direct_media(client: AriClient) -> tuple[str, ...] | None:
     """PJSIP endpoints with direct media; None when their settings cannot be read."""
     try:
         names = [e.resource for e in await client.endpoints.list() if e.technology == "PJSIP"]
-        found = await asyncio.gather(
-            *(client.asterisk.get_object("res_pjsip", "endpoint", name) for name in names)
-        )
+        found = await in_turns(partial(client.asterisk.get_object, "res_pjsip", "endpoint"), names)
     except RecorderError:
         return None
     on = (name for name, values in zip(names, found, strict=True) if _true(values.get("direct_media", "yes")))

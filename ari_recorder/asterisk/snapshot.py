@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 
 from ..capture.events import Channel, Snapshot
 from .ari.client import AriClient
 from .ari.events import is_snoop
 from .ari.models import HOLDING
 from .ari.transport import RefusedError
+from .ari.turns import in_turns
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +35,8 @@ async def read_snapshot(client: AriClient, application: str, wanted: Iterable[st
     bridges, gated = await asyncio.gather(client.bridges.list(), _gated(client, application))
     channels = await _channels(client, {*gated, *(each for bridge in bridges for each in bridge.channels)})
     followable = [channel.id for channel in channels if not is_snoop(channel)]
-    running, results = await asyncio.gather(
-        asyncio.gather(*(_runs(client, name) for name in names)),
-        asyncio.gather(*(_result(client, channel) for channel in followable)),
-    )
+    running = await in_turns(partial(_runs, client), names)
+    results = await in_turns(partial(_result, client), followable)
     return Snapshot(
         at=at,
         channels=tuple(channels),
@@ -69,7 +69,7 @@ async def _channels(client: AriClient, known: Iterable[str]) -> list[Channel]:
             raise
         log.warning("ari-no-channel-list: each channel is asked for by itself: %s", error)
     ids = {each for endpoint in await client.endpoints.list() for each in endpoint.channel_ids}
-    found = await asyncio.gather(*(_channel(client, each) for each in sorted(ids.union(known))))
+    found = await in_turns(partial(_channel, client), sorted(ids.union(known)))
     return [channel for channel in found if channel is not None]
 
 

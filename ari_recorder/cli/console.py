@@ -61,8 +61,9 @@ def machine(path: Path | None) -> Machine:
 
 
 def emit(document: Any) -> None:
-    """One JSON document for a machine."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+    """One JSON document for a machine: in a locale that is not UTF-8, with JSON's own escapes."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not unicode, default=str) + "\n")
 
 
 def shown(text: object) -> str:
@@ -79,11 +80,11 @@ def errors_explained(as_json: bool = False) -> Iterator[None]:
     """
     from ..runtime import logs  # here, so that --help need not wait for it
 
-    logs.aside()
-    try:
-        yield
-    except RecorderError as error:
-        explain_error(error, as_json=as_json)
+    with logs.aside():
+        try:
+            yield
+        except RecorderError as error:
+            explain_error(error, as_json=as_json)
 
 
 def explain_error(error: RecorderError, *, as_json: bool) -> NoReturn:

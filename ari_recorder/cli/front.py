@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Collection
 from typing import Annotated
@@ -53,6 +54,15 @@ def assembled(said: Collection[str] | None = None) -> typer.Typer:
     return app
 
 
+def _speakable() -> None:
+    """A terminal or a locale that has no ✓ gets a question mark: nothing that was done may end in a traceback
+    because it cannot be said."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not what tests or a caller put in its place
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """The entry point `ari-recorder`."""
+    _speakable()
     assembled(sys.argv[1:])()

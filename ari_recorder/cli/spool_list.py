@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from ..model.errors import RecorderError
 from ..model.recording import Recording, State
 from ..runtime.foundations import spools
 from ..spool.folders import RecordingFolder
+from ..spool.stuck import homeless
 from ..spool.stuck import stuck as is_stuck
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
 from .spool_rows import document, owed, reasons, table
@@ -40,10 +41,11 @@ def list_recordings(
     Exit code 1 when one of those listed waits for a person, or cannot be read.
     """
     with errors_explained(json):
-        spool = spools(machine(config))
+        settings = machine(config)
+        spool = spools(settings)
         chosen = _Chosen(state, target, stuck, since.astimezone() if since is not None else None)
         folders = [folder for folder, found in spool.states() if chosen.may_be(found)]
-        listing = _Listing(chosen, 0 if json else limit)
+        listing = _Listing(chosen, 0 if json else limit, settings.pbx)
         found = listing.of(folders)
     if json:
         damaged = {name: str(error) for name, error in listing.damaged.items()}
@@ -78,8 +80,9 @@ class _Chosen:
 class _Listing:
     """The newest `limit` of the chosen recordings; `left_out` says whether there are more that may be."""
 
-    def __init__(self, chosen: _Chosen, limit: int) -> None:
+    def __init__(self, chosen: _Chosen, limit: int, pbxs: Container[str]) -> None:
         self._chosen = chosen
+        self._pbxs = pbxs
         self._limit = limit
         self.left_out = 0
         self.damaged: dict[str, RecorderError] = {}
@@ -97,7 +100,7 @@ class _Listing:
     def _newest_first(self, folders: list[RecordingFolder]) -> Iterator[Recording | None]:
         for folder in reversed(folders):
             try:
-                yield folder.load()
+                yield homeless(folder.load(), self._pbxs)
             except RecorderError as error:
                 if folder.path.exists():
                     self.damaged[folder.id] = error

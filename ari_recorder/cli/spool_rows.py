@@ -12,8 +12,7 @@ from rich.table import Table
 from ..model.call import Direction
 from ..model.delivery import Delivery, DeliveryState
 from ..model.recording import Recording
-from ..spool.inventory import RUNNING
-from ..spool.stuck import stuck, trouble
+from ..spool.stuck import RUNNING, stuck, trouble
 from .console import shown
 
 MARKS = {

@@ -17,7 +17,7 @@ from ..model.errors import PermanentError
 from ..model.recording import Note, Recording, Segment
 from ..runtime.foundations import spools
 from ..spool.folders import RecordingFolder, Spool
-from ..spool.stuck import trouble
+from ..spool.stuck import homeless, trouble
 from .console import ConfigPath, Json, emit, errors_explained, machine, out, shown
 from .spool_rows import MARKS, call, owed
 
@@ -27,14 +27,15 @@ RecordingId = Annotated[str, typer.Argument(help="The recording's id, as `spool 
 def show(recording: RecordingId, config: ConfigPath = None, json: Json = False) -> None:
     """Show one recording: parties, state, deliveries with errors and next try, files, notes."""
     with errors_explained(json):
-        folder = found(spools(machine(config)), recording)
+        settings = machine(config)
+        folder = found(spools(settings), recording)
         one = folder.load()
         files = dict(_files(folder.path))
     if json:
         document: dict[str, Any] = {"folder": str(folder.path), "recording": plain(one), "files": files}
         emit(document)
         return
-    for line in _lines(one, folder.path, files):
+    for line in _lines(homeless(one, settings.pbx), folder.path, files):
         out.print(line)
 
 

@@ -15,7 +15,8 @@ from ..runtime import presence
 from ..runtime.conditions import Condition, Severity
 from ..runtime.foundations import spools
 from ..runtime.presence import Presence, TargetPresence
-from ..spool.inventory import RUNNING, Inventory, inventory
+from ..spool.inventory import Inventory, inventory
+from ..spool.stuck import RUNNING
 from ..targets.incomplete import usable
 from . import disks
 from .console import ConfigPath, Exit, Json, emit, errors_explained, machine, out, shown
@@ -30,7 +31,7 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
     """
     with errors_explained(json):
         settings = machine(config)
-        found = inventory(spools(settings))
+        found = inventory(spools(settings), settings.pbx)
         alive = presence.read(settings.recorder.state)
         now = datetime.now(UTC)
         running = alive is not None and alive.alive(now)

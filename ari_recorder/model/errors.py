@@ -36,6 +36,7 @@ CODES: dict[str, tuple[Blame, str]] = {
     "ari.replaced": (Blame.CONFIGURATION, "Another client took over the application's events."),
     "capture.no-recording": (Blame.ASTERISK, "Asterisk could not start or keep up a recording."),
     "capture.disk-full": (Blame.ASTERISK, "The disk of Asterisk's recording folder is full."),
+    "capture.no-pbx": (Blame.CONFIGURATION, "Recordings wait for a PBX that is not configured any more."),
     "capture.orphans": (Blame.ASTERISK, "Legs lie on a PBX that no recording in the spool knows of."),
     "capture.no-legs": (Blame.ASTERISK, "The recorded legs of a call cannot be found."),
     "audio.prompt": (Blame.CONFIGURATION, "A prompt cannot be read or converted."),
@@ -87,6 +88,10 @@ CODES: dict[str, tuple[Blame, str]] = {
     "recorder.interrupted": (Blame.US, "The recorder did not run for a while; calls may be missing."),
     "recorder.clock": (Blame.US, "Nothing keeps the recorder's clock right."),
     "recorder.slow": (Blame.US, "The recorder came too late to its work; the machine is overloaded."),
+    "recorder.refusals": (
+        Blame.US,
+        "Calls that were not recorded are missing in the log of refusals.",
+    ),
     "seal.expiring": (Blame.CONFIGURATION, "The sealing certificate expires soon."),
     "seal.expired": (Blame.CONFIGURATION, "The sealing certificate has expired."),
     "alert.mail": (Blame.CONFIGURATION, "An alert cannot be sent by mail."),

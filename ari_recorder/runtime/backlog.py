@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ..model.errors import RecorderError
 from ..model.recording import Recording, State
 from ..spool.folders import RecordingFolder, Spool
-from ..spool.inventory import RUNNING
+from ..spool.stuck import RUNNING
 
 TO_COMPLETE = frozenset({State.CAPTURED, State.ASSEMBLED, State.REFUSED})
 MOST_FAILED = 100

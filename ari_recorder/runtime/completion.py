@@ -85,7 +85,7 @@ class Completion:
                     recording = await in_thread(partial(_loaded, folder), "completion-intake")
                 except RecorderError as error:
                     self._known.discard(folder.id)
-                    self._damaged(folder, error)
+                    await self._damaged(folder, error)
                     continue
                 except OSError as error:  # a disk that fails even at a look, such as XFS after a shutdown
                     self._known.discard(folder.id)
@@ -101,9 +101,9 @@ class Completion:
                 tasks.create_task(self._work(lane), name=f"completion-{pbx}-{number}")
         return self._lanes[pbx]
 
-    def _damaged(self, folder: RecordingFolder, error: RecorderError) -> None:
+    async def _damaged(self, folder: RecordingFolder, error: RecorderError) -> None:
         """It is left as it is, until the next start or until somebody asks to try it again."""
-        if not _is_there(folder):
+        if not await in_thread(partial(_is_there, folder), f"look-for-{folder.id}"):
             log.error(str(error), action="completion.folder-gone", recording=folder.id, code=error.code)
             return
         log.error(str(error), action="spool.damaged", recording=folder.id, code=error.code)
@@ -148,7 +148,7 @@ class Completion:
             recording = await in_thread(lambda: self._advance(folder), f"complete-{folder.id}")
         except RecorderError as error:
             if isinstance(error, TransientError | ConfigError) or error.code.startswith("spool."):
-                self._wait(folder, error, lane)
+                await self._wait(folder, error, lane)
             else:
                 await self._give_up(folder, error, lane)
             return
@@ -169,8 +169,8 @@ class Completion:
                 return None
             return freed(folder, self._pipeline.advance(folder, may_begin=lambda: not self._closing))
 
-    def _wait(self, folder: RecordingFolder, error: RecorderError, lane: _Lane) -> None:
-        if not _is_there(folder):
+    async def _wait(self, folder: RecordingFolder, error: RecorderError, lane: _Lane) -> None:
+        if not await in_thread(partial(_is_there, folder), f"look-for-{folder.id}"):
             log.error(str(error), action="completion.folder-gone", recording=folder.id, code=error.code)
             return
         pause = self._again_later(folder)
@@ -187,7 +187,7 @@ class Completion:
         try:
             await in_thread(lambda: self._fail(folder, error), f"fail-{folder.id}")
         except RecorderError as unwritten:
-            self._wait(folder, unwritten, lane)
+            await self._wait(folder, unwritten, lane)
 
     def _fail(self, folder: RecordingFolder, error: RecorderError) -> None:
         if isinstance(error, IntegrityError):

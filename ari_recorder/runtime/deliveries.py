@@ -40,6 +40,7 @@ class Deliveries:
     ) -> None:
         self._base = base
         self._conditions = conditions
+        self._on_change = on_change
         self._in_use = {settings.name: settings for settings in base.policy.targets}
         self._vault = Vault.of(base.machine)
         self.targets: dict[str, Target] = make_targets(base.policy.targets, self._vault)
@@ -49,7 +50,7 @@ class Deliveries:
             limits={name: settings.limits for name, settings in self._in_use.items()},
             certificate=self._certificate,
             find=base.spool.get,
-            on_change=on_change,
+            on_change=self._changed,
             on_health=self._heard,
             on_damaged=self.damaged,
         )
@@ -83,6 +84,10 @@ class Deliveries:
     def damaged(self, folder: RecordingFolder, error: RecorderError) -> None:
         """A recording whose journal cannot be read; it is left as it is."""
         self._conditions.begin_with(f"recording:{folder.id}", error)
+
+    def _changed(self, recording: Recording) -> None:
+        self._conditions.end(f"recording:{recording.id}")  # whatever it was: it can be read, and goes out
+        self._on_change(recording)
 
     def failed(self, recordings: Iterable[Recording]) -> None:
         """Recordings that failed in an earlier life still wait for a person."""

@@ -1,12 +1,19 @@
-"""The spool as the event loop sees it: saving in threads, and never in two places at once."""
+"""The spool as the event loop sees it: saving in threads, and never in two places at once.
+
+A disk that hangs is waited for once: then its spool folder is left out, other folders take its place, and
+what hangs with it stays with its own recording (docs/explanation/crash-safety.md).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,20 +23,24 @@ from ..capture.events import CommandFailed, Event, Journalled
 from ..disk import durable
 from ..model.errors import RecorderError, TransientError
 from ..model.recording import Recording
-from ..spool.folders import Spool
+from ..spool.place import Place
+from ..spool.places import Spools
+from .conditions import Conditions
+from .scribe import Scribe
 
 log = structlog.get_logger()
 
 WRITERS = 16
 """Threads that wait for the disk: as many calls can be journalled at once."""
-
-
-def _nothing() -> None:
-    """An errand that shows that a thread is free."""
-
+MOST_HANGING = 4 * WRITERS
+"""Threads that may be left to disks that hang; each of them gets at most `WRITERS`."""
+POLLS = 1000
+"""Polls that wait to be written: about a second of 500 calls."""
 
 PATIENCE = 4.0
 """Seconds that the disk may take to write a journal; usual is 10 ms."""
+KEY = "spool:hangs"
+"""Of the condition, from the first journal that hangs until the last one has come to its end."""
 
 
 def _hangs() -> TransientError:
@@ -40,19 +51,41 @@ def _hangs() -> TransientError:
     )
 
 
+def _writers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WRITERS, thread_name_prefix="journal")
+
+
 def _unlimited(_recording: Recording) -> None:
     """There is room for everything."""
+
+
+@dataclass(slots=True)
+class _Writing:
+    """A journal that is being written, in the thread of this number; 0 before it was begun."""
+
+    recording: Recording
+    thread: int = 0
 
 
 class Journal:
     """Saves recordings durably while their calls run."""
 
-    def __init__(self, spool: Spool, room: Callable[[Recording], None] = _unlimited) -> None:
+    def __init__(
+        self,
+        spools: Spools,
+        room: Callable[[Recording], None] = _unlimited,
+        conditions: Conditions | None = None,
+    ) -> None:
         """`room` raises a RecorderError when a new recording must not begin; it may block."""
-        self._spool = spool
+        self._spools = spools
         self._room = room
-        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="journal")
-        self._hanging: set[asyncio.Future[None]] = set()
+        self._conditions = conditions or Conditions()
+        self._writers = _writers()
+        self._polls = Scribe("polls", POLLS)
+        self._hanging: dict[str, Place | None] = {}
+        """Recordings whose writing hangs, and on which spool folder; None where it is something else."""
+        self._over: set[str] = set()
+        """Those of them whose writing has come to its end, while others still hang on the same folder."""
         self._failing: set[str] = set()
         """Recordings whose last journalling failed."""
 
@@ -88,45 +121,81 @@ class Journal:
 
     async def _written(self, recording: Recording) -> None:
         # What hangs may come to its end at any time later: until then nothing is written past it.
-        if self._hanging:
+        if (
+            recording.id in self._hanging
+            or None in self._hanging.values()
+            or len(self._hanging) >= MOST_HANGING
+        ):
             raise _hangs()
-        writing = asyncio.get_running_loop().run_in_executor(self._writers, self._save, recording)
-        done, _ = await asyncio.wait({writing}, timeout=PATIENCE)
+        writing, pool = _Writing(recording), self._writers
+        job = pool.submit(self._save, writing)
+        answer = asyncio.wrap_future(job)
+        done, _ = await asyncio.wait({answer}, timeout=PATIENCE)
         if done:
-            return writing.result()
-        self._hanging.add(writing)
-        writing.add_done_callback(self._came_back)
+            return answer.result()
+        if not job.cancel():  # it was begun, and not only waiting for a thread
+            if job.done():
+                return await answer
+            self._leave_out(writing, pool, answer)
         raise _hangs()
 
-    def _came_back(self, writing: asyncio.Future[None]) -> None:
-        self._hanging.discard(writing)
-        if not writing.cancelled():
-            writing.exception()  # it was told already that this one failed
+    def _leave_out(self, writing: _Writing, pool: ThreadPoolExecutor, answer: asyncio.Future[None]) -> None:
+        if pool is self._writers:
+            # Its threads may all wait for that disk: what is written to another one gets others.
+            pool.shutdown(wait=False)
+            self._writers = _writers()
+        place = self._spools.waits.leave_out(writing.thread)
+        self._hanging[writing.recording.id] = place
+        error = _hangs()
+        self._conditions.begin(KEY, error.code, self._sentence(place), error.remedy)
+        answer.add_done_callback(partial(self._came_back, writing.recording.id))
+
+    def _sentence(self, place: Place | None) -> str:
+        about = f"The disk of the spool folder {place.root}" if place is not None else "A disk"
+        others = any(one.ready for one in self._spools.places)
+        goes_on = "Recordings begin in another one" if others and place else "No recording can be journalled"
+        return f"{about} did not write a journal within {PATIENCE:.0f} s. {goes_on}."
+
+    def _came_back(self, recording_id: str, answer: asyncio.Future[None]) -> None:
+        if not answer.cancelled():
+            answer.exception()  # it was told already that this one failed
+        self._over.add(recording_id)
+        place = self._hanging[recording_id]
+        together = {own for own, other in self._hanging.items() if other is place}
+        if not together <= self._over:
+            return
+        # Its own folder is in use again before it is written anew: else it might stand in two.
+        if place is not None:
+            place.answers()
+        self._over -= together
+        for own in together:
+            del self._hanging[own]
+        if not self._hanging:
+            self._conditions.end(KEY)
 
     def keep_poll(self, recording_id: str, sample: dict[str, Any]) -> None:
-        """Append one poll of `rtp_statistics` (ALIGNMENT.md); losing one to a crash is no harm."""
-        if not self._hanging:
-            self._writers.submit(self._append, recording_id, sample)
-
-    def ask(self) -> Future[None]:
-        """Done when one of the threads had time for it: never, when all of them hang on a disk."""
-        return self._writers.submit(_nothing)
+        """Append one poll of `rtp_statistics` (ALIGNMENT.md); losing one to a crash is no harm, nor to a disk
+        that hangs: they wait in one thread of their own, and in bounded number."""
+        self._polls.put(partial(self._append, recording_id, sample))
 
     def close(self) -> None:
-        self._writers.shutdown(wait=True)
+        """Waits for what is being written, but not for what hangs."""
+        self._polls.close(0.0 if self._hanging else PATIENCE)
+        self._writers.shutdown(wait=not self._hanging)
 
-    def _save(self, recording: Recording) -> None:
+    def _save(self, writing: _Writing) -> None:
+        writing.thread, recording = threading.get_ident(), writing.recording
         # A failing disk may answer even the question whether a folder is there with an error.
         with durable.explained(f"Journalling {recording.id}"):
-            folder = self._spool.get(recording.id)
+            folder = self._spools.get(recording.id)
             if folder is None:
                 self._room(recording)
-                self._spool.create(recording)
+                self._spools.create(recording)
             else:
                 folder.save(recording)
 
     def _append(self, recording_id: str, sample: dict[str, Any]) -> None:
-        folder = self._spool.get(recording_id)
+        folder = self._spools.get(recording_id)
         if folder is None:
             return
         try:

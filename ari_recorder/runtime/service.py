@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +28,7 @@ from ..model.errors import RecorderError
 from ..model.recording import Recording, State
 from ..pipeline import Pipeline
 from ..rules.policy import load_policy
+from ..spool.stuck import no_pbx
 from . import expiry, heap, presence, spool_mover
 from .backlog import Backlog, survey
 from .completion import Completion
@@ -83,13 +85,13 @@ class Service:
         )
         self.mover = SpoolMover(base.spool, self._spool_back, lambda: self._deliveries.hung())
         self.answers[spool_mover.KIND] = self.mover.answer
-        self._journal = Journal(base.spool, self.disks.demand_room)
+        self._journal = Journal(base.spool, self.disks.demand_room, self.conditions)
         self._leftovers = Leftovers(machine.recorder.state)
         pipeline = Pipeline(base.keys, base.chain, leg_stores(machine.pbx), self._undeletable)
         self._deliveries = Deliveries(base, self.conditions, self._delivery_changed)
         self._completion = Completion(pipeline, self._deliveries.submit, self.conditions)
         self.answers.update(SpoolDesk(base.spool, self._completion, self._deliveries).handlers)
-        self._refusals = Refusals(machine.recorder.state)
+        self._refusals = Refusals(machine.recorder.state, self.conditions)
         self._hearing = Hearing(
             machine.recorder.state, base.spool, base.chain, self._statement_targets, self._completion.submit
         )
@@ -97,6 +99,8 @@ class Service:
         self._failures = FailureDesk(self.conditions, self._refused)
         self._gates: dict[str, Gatekeeper] = {}
         self._links: dict[str, PbxLink] = {}
+        self._waiting: list[Recording] = []
+        """Whose calls may still run; taken by the links when they are made."""
         self._loop = asyncio.get_running_loop()
         self._errands: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
@@ -107,7 +111,7 @@ class Service:
         now = presence.now()
         pbxs = tuple(PbxPresence(name, connected=False, since=now) for name in machine.pbx)
         self._presence = Presence(os.getpid(), __version__, now, now, base.policy.revision, pbxs)
-        self.lookout = Lookout(base, self.conditions, self._view, self._journal.ask)
+        self.lookout = Lookout(base, self.conditions, self._view)
 
     def stop(self) -> None:
         """Let go in order: running calls go on being recorded by Asterisk and are found again."""
@@ -124,7 +128,7 @@ class Service:
         await self._write_presence()
 
     async def _run(self) -> None:
-        waiting = await self._take_up()
+        self._waiting += await self._take_up()
         heap.set_apart()
         async with asyncio.TaskGroup() as tasks:
             eternal = [
@@ -144,7 +148,7 @@ class Service:
                 ),
             ]
             for name, pbx in self._base.machine.pbx.items():
-                eternal.append(tasks.create_task(self._serve(name, pbx, waiting), name=f"pbx-{name}"))
+                eternal.append(tasks.create_task(self._serve(name, pbx), name=f"pbx-{name}"))
             await self._stop.wait()
             log.info("Stopping", action="recorder.stopping")
             self.lookout.manager.stopping()
@@ -152,6 +156,7 @@ class Service:
             for task in eternal:
                 task.cancel()
         self._journal.close()
+        self._refusals.close()
 
     # -- beginning ---------------------------------------------------------------------------------
 
@@ -162,13 +167,7 @@ class Service:
         self._deliveries.failed(found.failed)
         for recording in found.refused:
             self._late_refusal(recording)
-        for recording in found.running:
-            if recording.call.pbx not in self._base.machine.pbx:
-                log.error(
-                    f'Its PBX "{recording.call.pbx}" is no longer configured; put it back to finish it',
-                    action="recording.homeless",
-                    recording=recording.id,
-                )
+        self._tell_homeless(found.running)
         for folder, error in found.damaged:
             log.error(str(error), action="spool.damaged", recording=folder.id, code=error.code)
             self._deliveries.damaged(folder, error)
@@ -177,15 +176,25 @@ class Service:
                  interrupted=len(found.running), policy=self._base.policy.revision)  # fmt: skip
         return found.running
 
+    def _tell_homeless(self, running: list[Recording]) -> None:
+        """Nobody ever ends a recording whose PBX was renamed or taken out of the configuration."""
+        lost = Counter(r.call.pbx for r in running if r.call.pbx not in self._base.machine.pbx)
+        for pbx, count in lost.items():
+            error = no_pbx(pbx)
+            log.error(str(error), action="recording.homeless", pbx=pbx, recordings=count)
+            self.conditions.begin_with(f"homeless:{pbx}", error)
+
     def _spool_back(self, found: Backlog) -> None:
         """A spool folder is back. Calls that still run are taken up at the next connection to their PBX."""
         hand_over(found, self._completion.submit, self._deliveries.submit)
+        self._tell_homeless(found.running)
         for recording in found.running:
-            link = self._links.get(recording.call.pbx)
-            if link is not None and recording.id not in link.board.sessions:
+            if (link := self._links.get(recording.call.pbx)) is not None:
                 link.remember([recording])
+            else:
+                self._waiting.append(recording)
 
-    async def _serve(self, name: str, pbx: Pbx, waiting: list[Recording]) -> None:
+    async def _serve(self, name: str, pbx: Pbx) -> None:
         async with AriClient(pbx.url, pbx.user, pbx.read_password()) as client:
             prompts = await asyncio.to_thread(install_for, self._base.machine, name, self._judge.policy)
             board = Switchboard(name, PbxJudge(self._judge, name), new_id, self._world(name, prompts))
@@ -198,7 +207,7 @@ class Service:
             orders = Orders(client, APPLICATION, self._journal.keep_poll)
             salvage = (pbx.recording_folder, pbx.salvage_after)
             link = PbxLink(board, client, connection, orders, self._journal, self._ears(name), *salvage)
-            link.remember(r for r in waiting if r.call.pbx == name)
+            link.remember(r for r in self._waiting if r.call.pbx == name)
             self._links[name] = link
             orphans = Orphans(name, pbx.recording_folder, client, self._is_known, self.conditions)
             async with asyncio.TaskGroup() as tasks:
@@ -208,9 +217,10 @@ class Service:
                 tasks.create_task(self._probe(name, link), name=f"translator-{name}")
 
     def _is_known(self, recording: str) -> bool:
-        """Somewhere between its call and its seal, or sealed: its legs are cleared away with it."""
-        running = any(recording in link.board.sessions for link in self._links.values())
-        here = running or self._base.spool.get(recording) is not None
+        """Somewhere between its call and its seal, or sealed: its legs are cleared away with it. So are those
+        that may wait in a spool folder that is out of reach. Blocks: spool, chain."""
+        running = any(recording in link.board.sessions for link in list(self._links.values()))
+        here = running or self._base.spool.get(recording) is not None or not self._base.spool.whole
         return here or self._base.chain.link_of(recording) is not None
 
     def _world(self, name: str, prompts: dict[str, Prompt]) -> Surroundings:
@@ -248,13 +258,11 @@ class Service:
         return Ears(self._finished, self._refused, self._connected, deaf_since, failing, seen)
 
     def _finished(self, recording: Recording) -> None:
-        folder = self._base.spool.get(recording.id)
         log.info("The call is over", action="recording.finished", recording=recording.id,
                  state=recording.state.value, reason=recording.reason)  # fmt: skip
         self.lookout.metrics.reached(recording)
         self._late_refusal(recording)
-        if folder is not None:
-            self._completion.submit(folder)
+        self._completion.submit(self._base.spool.handle(recording.id))
 
     def _late_refusal(self, recording: Recording) -> None:
         """Of a recording that had begun; told once, also when the recorder died before it could tell."""
@@ -263,7 +271,8 @@ class Service:
         if recording.state is not State.REFUSED or because is None:
             return
         if not self._refusals.holds(recording.call.pbx, channel):
-            self._refused(recording.call.pbx, cmd.Refuse(channel, reason, because))
+            self._refusals.add(presence.now(), recording.call.pbx, channel, reason, because)
+            self.lookout.metrics.refused(reason)
 
     def _delivery_changed(self, recording: Recording) -> None:
         self.lookout.metrics.delivery_changed(recording)
@@ -280,9 +289,9 @@ class Service:
             self._errands.add(task)
             task.add_done_callback(self._errands.discard)
 
-    def _refused(self, pbx: str, refusal: cmd.Refuse) -> None:
-        self._refusals.add(presence.now(), pbx, refusal.channel, refusal.reason, refusal.because)
+    async def _refused(self, pbx: str, refusal: cmd.Refuse) -> None:
         self.lookout.metrics.refused(refusal.reason)
+        await self._refusals.told(presence.now(), pbx, refusal.channel, refusal.reason, refusal.because)
 
     def _connected(self, pbx: str, lost: Disconnected | None) -> None:
         link, now = self._links[pbx], presence.now()

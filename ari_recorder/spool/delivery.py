@@ -36,6 +36,9 @@ BATCH = 16
 SHARE = 0.5
 """Of the time, at most, that the intake spends on reading a backlog: calls that are recorded come first."""
 
+AGAIN = 60.0
+"""Seconds after which what a failing disk did not let the intake read is read again."""
+
 log = structlog.get_logger(__name__)
 
 Admitted = Recording | RecorderError
@@ -223,11 +226,14 @@ class Deliverer:
             while len(folders) < BATCH and not self._intake.empty():
                 folders.append(self._intake.get_nowait())
             begun, self._reading = time.monotonic(), True
-            for folder, found in await in_thread(partial(self._admit_all, folders), "delivery-intake"):
+            again = list[RecordingFolder]()
+            for folder, found in await in_thread(partial(self._admit_all, folders, again), "delivery-intake"):
                 if isinstance(found, Recording):
                     self._queue(folder, found)
                 else:
                     self._on_damaged(folder, found)
+            for folder in again:
+                asyncio.get_running_loop().call_later(AGAIN, self.submit, folder)
             self._reading = False
             if self._intake.empty():
                 self._asked.clear()
@@ -255,20 +261,24 @@ class Deliverer:
             for recordings, targets in self._asked
         )
 
-    def _admit_all(self, folders: list[RecordingFolder]) -> list[tuple[RecordingFolder, Admitted]]:
+    def _admit_all(
+        self, folders: list[RecordingFolder], again: list[RecordingFolder]
+    ) -> list[tuple[RecordingFolder, Admitted]]:
+        """What can be read; what may be readable later is put into `again`."""
         found = []
         for folder in folders:
             try:
                 here = folder if folder.path.exists() else self._ears.find(folder.id)
-            except OSError as error:  # its disk fails: it is taken in when the disk is back
+            except OSError as error:
                 log.error(str(error), action="delivery.intake", recording=folder.id)
+                again.append(folder)
                 continue
             # When it is nowhere it was delivered meanwhile, or moved to another recorder.
-            if here is not None and (admitted := self._admit(here)) is not None:
+            if here is not None and (admitted := self._admit(here, again)) is not None:
                 found.append((here, admitted))
         return found
 
-    def _admit(self, folder: RecordingFolder) -> Admitted | None:
+    def _admit(self, folder: RecordingFolder, again: list[RecordingFolder]) -> Admitted | None:
         """The recording when there is something to deliver; what cannot be read is passed over. Blocks."""
         try:
             recording = folder.load()
@@ -281,6 +291,10 @@ class Deliverer:
             return folder.update(partial(_without_targets, missing=missing)) if missing else recording
         except RecorderError as error:
             damaged = error.code == "spool.damaged"
+            cause = error.__cause__
+            failed = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+            if failed or not damaged:  # the disk's doing, not the journal's
+                again.append(folder)
             action = "spool.damaged" if damaged else "delivery.intake"
             log.error(error.sentence, action=action, recording=folder.id, code=error.code)
             return error if damaged else None

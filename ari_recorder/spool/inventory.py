@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..model.errors import RecorderError
 from ..model.recording import Recording, State
 from .folders import JOURNAL, RecordingFolder, Spool
-from .stuck import stuck
+from .stuck import RUNNING, homeless, stuck
 
-RUNNING = frozenset({State.DECIDED, State.CAPTURING})
 WAITING = frozenset({State.SEALED, State.DELIVERING})
 MOST = 100
 """Recordings that are read, those being recorded not counted."""
@@ -34,8 +33,8 @@ class Inventory:
     damaged: dict[str, RecorderError] = field(default_factory=dict)
 
 
-def inventory(spool: Spool, most: int = MOST) -> Inventory:
-    """Everything in a spool."""
+def inventory(spool: Spool, pbxs: Container[str], most: int = MOST) -> Inventory:
+    """Everything in a spool. `pbxs`: the configured ones."""
     found = Inventory()
     running: list[RecordingFolder] = []
     trouble: list[RecordingFolder] = []
@@ -50,7 +49,8 @@ def inventory(spool: Spool, most: int = MOST) -> Inventory:
         else:
             others.append(folder)
     chosen = [*running, *trouble[::-1][:most], *others[::-1][: max(0, most - len(trouble))]]
-    found.recordings = sorted(_read(chosen, found), key=lambda recording: recording.id)
+    read = (homeless(recording, pbxs) for recording in _read(chosen, found))
+    found.recordings = sorted(read, key=lambda recording: recording.id)
     shown = sum(stuck(recording) for recording in found.recordings)
     found.stuck = shown + max(0, len(trouble) - most)
     found.left_out = len(running) + len(trouble) + len(others) - len(chosen)

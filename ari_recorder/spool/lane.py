@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -110,14 +111,14 @@ def unheard(_health: Health) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Whom a lane tells what; all are called on the event loop."""
+    """Whom a lane tells what; all but `find` are called on the event loop."""
 
     change: Callable[[Recording], None]
     """A recording whose delivery has changed, as journalled."""
     health: Callable[[Health], None] = unheard
     """How the target does, whenever it begins to fail, fails otherwise, or is well again."""
     find: Callable[[str], RecordingFolder | None] = nowhere
-    """Where the recording of that id is, when its folder has moved."""
+    """Where the recording of that id is, when its folder has moved. It blocks, and is called in a thread."""
 
 
 class Lane:
@@ -338,6 +339,9 @@ class Lane:
         )
         try:
             outcome = await in_thread(attempt.run, f"deliver-{self.target.name}")
+            moved = None
+            if outcome.recording is None and outcome.verdict is None:  # it is not where it was
+                moved = await in_thread(partial(self._ears.find, folder.id), f"find-{self.target.name}")
         except AbandonedError:
             return
         except Exception:  # a mistake of ours: it must stop neither the lane nor the recording
@@ -345,6 +349,8 @@ class Lane:
             self._push((self._terms.clock() + self._longest()).timestamp(), folder)
             return
         self._settle(folder, outcome, failures)
+        if moved is not None:
+            self.add_now(moved)
         self._mind_hung()
         self._tell()
         if outcome.recording is not None:
@@ -373,8 +379,6 @@ class Lane:
             self._push(verdict.next_try_at.timestamp(), folder)
             return
         del self._known[folder.id]
-        if outcome.recording is None and (moved := self._ears.find(folder.id)) is not None:
-            self.add_now(moved)
 
     def _tell(self) -> None:
         """Say how the target does when that is news; a lane that is exchanged says nothing any more."""

@@ -9,6 +9,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from ..disk import durable
 from ..disk.mounts import mount_of
 from ..disk.reserve import Reserve
@@ -16,6 +18,8 @@ from ..disk.space import Space, space
 from ..model.errors import PermanentError, RecorderError, TransientError
 from .folders import TRASH, Spool
 from .ledger import Known
+
+log = structlog.get_logger(__name__)
 
 MARK = ".place"
 """File with the folder's own id."""
@@ -35,15 +39,23 @@ class Place:
         self.reserve = Reserve(root)
         self.id = ""
         """Empty where the folder is too full to hold even its id."""
-        self.ready = False
-        """Open for reading and writing."""
-        self.opening = threading.Lock()
-        """Its own: a disk that hangs must not keep others from being opened."""
         self.error: RecorderError | None = None
         """Why it is not ready."""
+        self.hangs = False
+        """Somebody waits too long for its disk: it is not touched until that has come to its end."""
+        self.returned = False
+        """It hung and answers again; whoever takes its recordings up again clears this."""
+        self.opening = threading.Lock()
+        """One opens it at a time, for its lock would refuse the second."""
+        self._opened = False
 
     def __repr__(self) -> str:
         return f"Place({self.name!r}, {str(self.root)!r}, ready={self.ready})"
+
+    @property
+    def ready(self) -> bool:
+        """Open for reading and writing."""
+        return self._opened and not self.hangs
 
     @property
     def volatile(self) -> bool:
@@ -72,7 +84,7 @@ class Place:
         except RecorderError as error:
             self.error = error
             raise
-        self.ready, self.error = True, None
+        self._opened, self.error = True, None
 
     def look(self) -> None:
         """RecorderError when it is no longer the folder that was opened, or no longer takes anything."""
@@ -91,9 +103,19 @@ class Place:
         self.close()
         self.error = error
 
+    def hang(self, error: RecorderError) -> None:
+        """Leave it out without touching it: its disk does not answer. From any thread."""
+        self.hangs, self.error = True, error
+
+    def answers(self) -> None:
+        """What hung has come to its end, well or not. From any thread."""
+        self.hangs = False
+        if self._opened:
+            self.error, self.returned = None, True
+
     def close(self) -> None:
         """Let go of the folder, so that its disk can be unmounted."""
-        self.ready = False
+        self._opened = False
         self.spool.close()
 
     def space(self) -> Space:
@@ -114,9 +136,16 @@ class Place:
                 remedy="Free space on its disk, or see why nothing is delivered: ari-recorder status.",
             )
 
+    def gave_room(self, error: RecorderError, *, last: bool = False) -> bool:
+        """Whether the disk was full and the reserve, or the `last` of it, has been given up for a writer."""
+        if error.code != "spool.full" or not self.reserve.release(last=last):
+            return False
+        log.warning("The spool is full; its reserve is used", action="spool.reserve", folder=str(self.root))
+        return True
+
     def readable(self) -> bool:
         """Its recordings can at least be read: it is ready, or what was mounted read-only."""
-        return self.ready or bool(self.id and _read(self.root / MARK) == self.id)
+        return self.ready or (not self.hangs and bool(self.id and _read(self.root / MARK) == self.id))
 
     def drop(self, recording_id: str) -> None:
         """Delete a copy that does not count, as `RecordingFolder.remove`; OSError."""

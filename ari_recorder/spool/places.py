@@ -27,6 +27,7 @@ from .glance import glance
 from .ledger import Ledger, Move
 from .place import Place, clear_arrivals
 from .relocation import carry, settle
+from .waits import Waits, open_in_time
 
 log = structlog.get_logger(__name__)
 
@@ -70,12 +71,16 @@ class PlacedFolder(RecordingFolder):
         """As `RecordingFolder.save`; on a full disk the reserve is given up for it."""
         with self._locks.of(self.id):
             place = self._spools.home(self.id)
-            try:
-                super().save(recording)
-            except RecorderError as error:
-                if not gave_room(place, error, last=recording.state in LEAVING):
-                    raise
-                super().save(recording)
+            with self._spools.waits.at(place):
+                self._save(recording, place)
+
+    def _save(self, recording: Recording, place: Place) -> None:
+        try:
+            super().save(recording)
+        except RecorderError as error:
+            if not place.gave_room(error, last=recording.state in LEAVING):
+                raise
+            super().save(recording)
 
     def remove(self) -> None:
         with self._locks.of(self.id):
@@ -95,6 +100,7 @@ class Spools(Spool):
     ) -> None:
         super().__init__(primary)
         self.ledger = Ledger(state)
+        self.waits = Waits()
         self.places = [Place(PRIMARY, primary)]
         if second is not None:
             self.places.append(Place(SECOND, second))
@@ -111,13 +117,14 @@ class Spools(Spool):
         """Open every folder that can be, and finish moves that a crash interrupted.
 
         PermanentError `spool.in-use`, `spool.damaged`, or the first folder's error when none can be used; a
-        disk that is merely full is no reason not to begin, for delivery frees it.
+        disk that is merely full is no reason not to begin, for delivery frees it. One that hangs is waited
+        for `waits.OPENING` seconds, and counts as back when it has answered.
         """
         self._read_ledger()
         try:
             for place in self._watched():
                 with suppress(TransientError, PermanentError):
-                    self._open(place)
+                    open_in_time(place, self._open)
             errors = [place.error for place in self._watched() if place.error is not None]
             in_use = [error for error in errors if error.code == "spool.in-use"]
             full = any(error.code == "spool.full" for error in errors)
@@ -141,17 +148,19 @@ class Spools(Spool):
 
     def look_at(self, place: Place) -> list[RecordingFolder]:
         """Look at one folder; its recordings when it is back, to be taken up again. No other is touched."""
-        if place not in self._watched():
-            return []  # it was left meanwhile
+        if place not in self._watched() or place.hangs:
+            return []  # it was left meanwhile, or another look would hang as well
+        back, place.returned = place.returned or not place.ready, False
         try:
-            if not place.ready:
+            if place.ready:
+                place.look()
+                self._keep_reserve(place)
+            else:
                 self._open(place)
-                return [self._placed(name, place) for name in self.names(place)]
-            place.look()
-            self._keep_reserve(place)
         except RecorderError as error:
             self._fail(place, error)
-        return []
+            return []
+        return [self._placed(name, place) for name in self.names(place)] if back else []
 
     def settle(self) -> list[RecordingFolder]:
         """Finish moves that were interrupted; recordings of which an older copy counts again."""
@@ -177,7 +186,8 @@ class Spools(Spool):
         errors: list[RecorderError] = []
         for place in self._order(new):
             try:
-                self._create(place, recording, new=new)
+                with self.waits.at(place):
+                    self._create(place, recording, new=new)
             except RecorderError as error:
                 errors.append(error)
                 if error.code != "spool.full":
@@ -192,9 +202,21 @@ class Spools(Spool):
     def get(self, recording_id: str) -> RecordingFolder | None:
         """The folder of a recording; None when there is none, or where it cannot be reached."""
         for place in self._readable():
-            if not self.ledger.hides(place.root, recording_id) and place.spool.get(recording_id) is not None:
-                return self._placed(recording_id, place)
+            if self.ledger.hides(place.root, recording_id):
+                continue
+            with self.waits.at(place):
+                if place.spool.get(recording_id) is not None:
+                    return self._placed(recording_id, place)
         return None
+
+    def handle(self, recording_id: str) -> RecordingFolder:
+        """The folder of a recording that was journalled just now; no disk is looked at."""
+        return PlacedFolder(self, recording_id, self.home(recording_id), self._locks)
+
+    @property
+    def whole(self) -> bool:
+        """Every folder can be reached: a recording that is not found is nowhere."""
+        return all(place.ready for place in self._watched())
 
     def all(self) -> Iterator[RecordingFolder]:
         """Every recording's folder in the order of the ids, nothing read yet: cheap for 20 000."""
@@ -286,9 +308,9 @@ class Spools(Spool):
         return [place for place in self.places if str(place.root) not in left]
 
     def _open(self, place: Place) -> None:
-        """Harmless when it is open; one at a time, for its lock would refuse the second."""
+        """Harmless when it is open, and while it hangs: its lock is held still."""
         with place.opening:
-            if not place.ready:
+            if not place.ready and not place.hangs:
                 self._open_now(place)
 
     def _open_now(self, place: Place) -> None:
@@ -329,7 +351,7 @@ class Spools(Spool):
         try:
             place.spool.create(recording)
         except RecorderError as error:
-            if not gave_room(place, error):
+            if not place.gave_room(error):
                 raise
             place.spool.create(recording)
 
@@ -379,14 +401,6 @@ class Spools(Spool):
     def _unusable(self) -> RecorderError:
         errors = [place.error for place in self.places if place.error is not None]
         return (errors or [PermanentError("spool.unusable", "No spool folder takes new recordings now.")])[0]
-
-
-def gave_room(place: Place, error: RecorderError, *, last: bool = False) -> bool:
-    """Whether the disk was full and the reserve, or the `last` of it, has been given up for a writer."""
-    if error.code != "spool.full" or not place.reserve.release(last=last):
-        return False
-    log.warning("The spool is full; its reserve is used", action="spool.reserve", folder=str(place.root))
-    return True
 
 
 def _twice(name: str, place: Place) -> PermanentError:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..model.delivery import DeliveryState
-from ..model.errors import RecorderError
+from ..model.errors import ConfigError, RecorderError
 from ..model.recording import Note, Recording, State
 from .folders import RecordingFolder
 
 STUCK = "stuck"
 """The note of a recording that is captured and cannot be sealed, without `until` as long as that lasts."""
 UNSEALED = frozenset({State.CAPTURED, State.ASSEMBLED})
+RUNNING = frozenset({State.DECIDED, State.CAPTURING})
 
 
 def noted_stuck(recording: Recording, *, error: RecorderError) -> Recording:
@@ -27,11 +29,29 @@ def freed(folder: RecordingFolder, recording: Recording) -> Recording:
     return folder.update(_ended) if any(_open(note) for note in recording.notes) else recording
 
 
+def homeless(recording: Recording, pbxs: Container[str]) -> Recording:
+    """The recording as it is shown to people: stuck when its call ran on a PBX that is none of `pbxs`, the
+    configured ones. That is nowhere written down, for it is over as soon as the PBX is configured again."""
+    if recording.state not in RUNNING or recording.call.pbx in pbxs:
+        return recording
+    return recording.noted(Note(datetime.now(UTC), STUCK, str(no_pbx(recording.call.pbx))))
+
+
+def no_pbx(pbx: str) -> ConfigError:
+    return ConfigError(
+        "capture.no-pbx",
+        f'Recordings wait for the PBX "{pbx}", which is not in the configuration any more.',
+        remedy=f"Put [pbx.{pbx}] back under this name and restart the recorder: they end when it is reached. "
+        'Of a PBX that is gone for good its "recordings" folder will do: they end as cut off there, after '
+        '"salvage_after".',
+    )
+
+
 def trouble(recording: Recording) -> str | None:
-    """Why a recording is captured and cannot be sealed; None when nothing holds it."""
+    """Why a recording is captured and cannot be sealed, or cannot end; None when nothing holds it."""
     if recording.state is State.FAILED:
         return recording.reason
-    if recording.state not in UNSEALED:
+    if recording.state not in UNSEALED | RUNNING:
         return None
     return next((note.detail for note in reversed(recording.notes) if _open(note)), None)
 

@@ -1,7 +1,8 @@
 """Tells people what is wrong: conditions become mails and webhooks, one book and one task for each outlet.
 
 Nothing here can hold up the recorder: sending happens in threads or on sockets with time limits, an outlet
-that fails is tried again with pauses, and what is owed to it is bounded (`book.py`).
+that fails is tried again with pauses, and what is owed to it is bounded (`book.py`). Nor does the disk that
+keeps what was told hold up anybody: one that hangs is what people are to be told of.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +23,7 @@ from ...disk.durable import write_atomically
 from ...disk.faults import fault_point
 from ...model import document
 from ...model.errors import RecorderError, TransientError
+from ...spool.lane import in_thread
 from ..conditions import Change, Condition, Conditions, Severity
 from .book import Book, Memory, Terms
 from .mail import MailTeller
@@ -38,6 +41,8 @@ PAUSES = (10.0, 30.0, 60.0, 300.0, 900.0)
 """Seconds before a message that could not be sent is tried again; the last one for ever."""
 MANY = 1000
 """Conditions from which on even news wait for `REFRESH`: 20 000 take some 50 ms of the event loop."""
+CLOSING = 1.0
+"""Seconds that a note under way gets to end when the recorder stops."""
 REFRESH = 30.0
 """Seconds after which sentences are read again although nothing began, changed or ended."""
 
@@ -114,7 +119,7 @@ class Alerts:
         self._matters: dict[str, Matter] = {}
         self._looked: float | None = None
         self._news = True
-        self._writing = asyncio.Lock()
+        self._writing: asyncio.Task[None] | None = None
         told = read_told(state) if settings.outlets else {}
         self._outlets = [self._outlet(one, told) for one in settings.outlets]
         self._written = self._marks()
@@ -127,13 +132,17 @@ class Alerts:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for outlet in self._outlets:
-                tasks.create_task(self._serve(outlet), name=f"alerts-{outlet.teller.name}")
-            while self._outlets:
-                self._look()
-                await self._remember()
-                await asyncio.sleep(self.tick)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for outlet in self._outlets:
+                    tasks.create_task(self._serve(outlet), name=f"alerts-{outlet.teller.name}")
+                while self._outlets:
+                    self._look()
+                    self._remember()
+                    await asyncio.sleep(self.tick)
+        finally:
+            if self._writing is not None:
+                await asyncio.wait({self._writing}, timeout=CLOSING)
 
     def _outlet(self, settings: MailOutlet | WebhookOutlet, told: dict[str, Memory]) -> _Outlet:
         terms = Terms(
@@ -188,7 +197,7 @@ class Alerts:
         outlet.book.tell(items, datetime.now(UTC), self._at())
         log.info(message.subject, action="alert.sent", outlet=outlet.teller.name, items=len(items))
         self._conditions.end(outlet.key)
-        await self._remember()
+        self._remember()
 
     def _failed(self, outlet: _Outlet, error: RecorderError) -> None:
         pause = self._pauses[min(outlet.failures, len(self._pauses) - 1)]
@@ -204,17 +213,20 @@ class Alerts:
     def _marks(self) -> tuple[object, ...]:
         return tuple(outlet.book.mark for outlet in self._outlets)
 
-    async def _remember(self) -> None:
-        """Write down what was told, so that the next life knows it."""
-        async with self._writing:
-            marks = self._marks()
-            if marks == self._written:
-                return
-            told = Told(FORMAT, tuple(outlet.book.memory() for outlet in self._outlets))
-            data = document.dump(told).encode("utf-8", "backslashreplace")
-            # Also where it fails: a full disk is tried again at the next news, not every second.
-            self._written = marks
-            try:
-                await asyncio.to_thread(write_atomically, self._state / FILE, data)
-            except OSError as error:
-                log.warning(f"What was told cannot be kept: {error}", action="alert.memory")
+    def _remember(self) -> None:
+        """Have written down what was told, so that the next life knows it; while that hangs, nothing waits
+        for it, and the next look tries again."""
+        marks = self._marks()
+        if marks == self._written or (self._writing is not None and not self._writing.done()):
+            return
+        told = Told(FORMAT, tuple(outlet.book.memory() for outlet in self._outlets))
+        data = document.dump(told).encode("utf-8", "backslashreplace")
+        # Also where it fails: a full disk is tried again at the next news, not every second.
+        self._written = marks
+        self._writing = asyncio.create_task(self._write(data), name="alerts-memory")
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            await in_thread(partial(write_atomically, self._state / FILE, data), "alerts-memory")
+        except OSError as error:
+            log.warning(f"What was told cannot be kept: {error}", action="alert.memory")

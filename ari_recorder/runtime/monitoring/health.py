@@ -17,16 +17,15 @@ MOST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`live`: the process can work. `ready`: it has begun and every PBX is connected."""
+    """`ready`: it has begun and every PBX is connected. That it lives, any answer shows."""
 
-    live: bool
     ready: bool
     conditions: tuple[Condition, ...] = ()
 
     @property
     def status(self) -> str:
         """`ok`, `warning` or `critical`."""
-        if not (self.live and self.ready):
+        if not self.ready:
             return Severity.CRITICAL.value
         worst = max((one.severity for one in self.conditions), key=lambda one: one.weight, default=None)
         return worst.value if worst else "ok"
@@ -40,7 +39,7 @@ class Health:
         """For `/health`."""
         return {
             "status": self.status,
-            "live": self.live,
+            "live": True,
             "ready": self.ready,
             "version": __version__,
             "conditions": list(_shown(self.conditions)),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -52,14 +51,13 @@ class View:
 
 
 class Lookout:
-    """`ask_journal` hands the journal's threads an empty task. To be used on the event loop."""
+    """To be used on the event loop."""
 
     def __init__(
         self,
         base: Foundations,
         conditions: Conditions,
         view: Callable[[], View],
-        ask_journal: Callable[[], Future[None]],
         manager: ServiceManager | None = None,
     ) -> None:
         machine = base.machine
@@ -74,7 +72,7 @@ class Lookout:
         self._spool_free: int | None = None
         self.standing = Standing(conditions, base.keys.certificate_pem, presence.read(state))
         self.metrics = Metrics(datetime.now(UTC), self.standing.expires)
-        self.watchdog = Watchdog(conditions, self.manager, ask_journal)
+        self.watchdog = Watchdog(conditions, self.manager)
         identity = Identity.here(machine.seal.common_name)
         self._alerts = Alerts(machine.alerts, conditions, state, identity)
         self._endpoint: Endpoint | None = None
@@ -104,7 +102,6 @@ class Lookout:
     def health(self) -> Health:
         connected = all(pbx.connected for pbx in self._view().presence.pbxs)
         return Health(
-            live=self.watchdog.journal_answers,
             ready=self._began.is_set() and connected,
             conditions=self._conditions.active(),
         )

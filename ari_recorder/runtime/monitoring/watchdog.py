@@ -1,4 +1,8 @@
-"""Is this process alive? The event loop's lag and the journal's threads say so, and systemd is told."""
+"""Is this process alive? The event loop's lag says so, and systemd is told.
+
+A disk that hangs is a condition (`runtime/journal.py`) and no death: a restart would not mend it, and would
+hang at that disk before any PBX is connected.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 
 from ..conditions import Conditions, Severity
 from .systemd import ServiceManager
@@ -18,40 +21,27 @@ WINDOW = 60.0
 """Seconds over which the longest lag counts, and after which slowness is over."""
 TOO_LATE = 1.0
 """Seconds of lag from which on events, polls and timers come too late to be of use."""
-PATIENCE = 10.0
-"""Seconds that the journal's threads may take to answer, where no service manager says else."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
 class Watchdog:
-    """`ask` hands the journal's threads an empty task and returns its future."""
+    """Signs of life are given as long as the event loop turns."""
 
     def __init__(
         self,
         conditions: Conditions,
         manager: ServiceManager,
-        ask: Callable[[], Future[None]],
         *,
         at: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._conditions = conditions
         self._manager = manager
-        self._ask = ask
         self._at = at
         self._sleep = sleep
         self._lags: deque[tuple[float, float]] = deque()
-        self._asked: tuple[float, Future[None]] | None = None
         self._fed = at()
-        self.journal_answers = True
-        """The journal's threads did, within their time, when they were asked last."""
-
-    @property
-    def patience(self) -> float:
-        """Seconds without an answer of the journal after which no sign of life is given any more."""
-        limit = self._manager.watchdog
-        return PATIENCE if limit is None else limit / 2
 
     @property
     def lag(self) -> float:
@@ -65,7 +55,6 @@ class Watchdog:
             await self._sleep(EVERY)
             now = self._at()
             self._measure(now, max(0.0, now - before - EVERY))
-            self._look_at_journal(now)
             self._feed(now)
 
     def _measure(self, now: float, lag: float) -> None:
@@ -79,19 +68,8 @@ class Watchdog:
         else:
             self._conditions.end(KEY)
 
-    def _look_at_journal(self, now: float) -> None:
-        if self._asked is None:
-            self._asked = (now, self._ask())
-            return
-        since, answer = self._asked
-        if answer.done():
-            self.journal_answers = True
-            self._asked = None
-        elif now - since > self.patience:
-            self.journal_answers = False
-
     def _feed(self, now: float) -> None:
         limit = self._manager.watchdog
-        if limit is not None and self.journal_answers and now - self._fed >= limit / 4:
+        if limit is not None and now - self._fed >= limit / 4:
             self._fed = now
             self._manager.alive()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
@@ -39,8 +38,8 @@ class FailureDesk:
     A setting that carries on makes it a warning, any other makes it critical.
     """
 
-    def __init__(self, conditions: Conditions, refused: Callable[[str, Refuse], None]) -> None:
-        """`refused` writes the log of refusals; it may block."""
+    def __init__(self, conditions: Conditions, refused: Callable[[str, Refuse], Awaitable[None]]) -> None:
+        """`refused` writes the log of refusals; no disk keeps it long."""
         self._conditions = conditions
         self._refused = refused
         self._failing: dict[str, set[str]] = {}
@@ -48,7 +47,7 @@ class FailureDesk:
         self._since: dict[str, datetime] = {}
 
     async def take(self, pbx: str, news: Alarm | AllClear) -> None:
-        """On the event loop; the refusal is written in a thread, for a slow disk must hold up no call."""
+        """On the event loop."""
         if isinstance(news, AllClear):
             self._clear(pbx, news)
             return
@@ -66,7 +65,7 @@ class FailureDesk:
         if known is None or known.severity is Severity.WARNING:
             self._conditions.begin(key(pbx), news.code, sentence, REMEDIES.get(news.failure, ""), severity)
         because = f"{sentence} By the setting, {_DONE[policy]}."
-        await asyncio.to_thread(self._refused, pbx, Refuse(news.channel, news.failure, because))
+        await self._refused(pbx, Refuse(news.channel, news.failure, because))
 
     def _clear(self, pbx: str, news: AllClear) -> None:
         since = self._since.get(pbx)

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import structlog
@@ -30,6 +31,9 @@ BEAT = 2.0
 """Seconds between two notes of what is heard: a killed recorder's gap begins at most so much too early."""
 APART = 60.0
 """Seconds between two statements: a connection that comes and goes must not flood the chain."""
+
+MOST_GAPS = 200
+"""Gaps of one PBX that are remembered apart while they cannot be stated; the closest ones become one then."""
 
 AWAY, LOST = "recorder-away", "connection-lost"
 
@@ -108,7 +112,7 @@ class Hearing:
         ear = self._ears[pbx]
         if ear.deaf_since is not None:
             gap = self._gap(pbx, ear, self.clock())
-            self._memory = replace(self._memory, gaps=(*self._memory.gaps, gap))
+            self._memory = replace(self._memory, gaps=bounded((*self._memory.gaps, gap), pbx))
             log.warning(gap.detail, action="pbx.gap", pbx=pbx, since=gap.at.isoformat())
         self._news.set()
         ear.deaf_since, ear.in_this_life, ear.why, ear.heard_at = None, True, "", heard_at
@@ -194,6 +198,24 @@ class Hearing:
             return None
         folder = self.spool.get(outgoing.id)
         return folder or self.spool.create(statement(outgoing, self.targets(), self.clock()))
+
+
+def bounded(gaps: tuple[Entry, ...], pbx: str) -> tuple[Entry, ...]:
+    """As many gaps as they were; of more than `MOST_GAPS` of one PBX, the two that lie closest are one."""
+    own = [gap for gap in gaps if gap.pbx == pbx]
+    if len(own) <= MOST_GAPS:
+        return gaps
+    first, second = min(pairwise(own), key=lambda two: two[1].at - (two[0].until or two[1].at))
+    return tuple(merged(first, second) if gap is first else gap for gap in gaps if gap is not second)
+
+
+def merged(first: Entry, second: Entry) -> Entry:
+    """Two gaps that are stated as one: longer than both, and it says that some of it was heard."""
+    detail = (
+        "nothing of this PBX was heard for most or some of this time: the connection was lost again and "
+        "again, too often to state each time"
+    )
+    return replace(first, until=second.until, reason=second.reason, detail=detail)
 
 
 def statement(outgoing: Outgoing, targets: tuple[str, ...], now: datetime) -> Recording:

@@ -8,6 +8,7 @@ that happens in one ordered queue per recording.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 
 RETRY_SAVE = 5.0
 """Seconds after which a recording that could not be journalled at its end is tried again."""
-
+MOST_ENDED = 1000
 
 _SEAMS: dict[type, str] = {
     cmd.TakeSnoop: "order.snoop",
@@ -60,7 +61,8 @@ class Ears:
     """Who else wants to know what happens on a PBX."""
 
     finished: Callable[[Recording], None]
-    refused: Callable[[str, cmd.Refuse], None]
+    refused: Callable[[str, cmd.Refuse], Awaitable[None]]
+    """Notes it; no disk keeps it long."""
     connected: Callable[[str, Disconnected | None], None]
     """PBX and, when the connection is lost, why."""
     deaf_since: Callable[[], datetime | None] = lambda: None
@@ -95,6 +97,8 @@ class PbxLink:
         self._timers: dict[str, list[asyncio.TimerHandle]] = {}
         self._unfinished: dict[str, Recording] = {}
         """Recordings whose calls run, as last journalled."""
+        self._ended: deque[str] = deque(maxlen=MOST_ENDED)
+        """Recordings that ended in this life."""
         self.connections = asyncio.Event()
         """Set at every connection; whoever waits for it clears it."""
         self._tasks: asyncio.TaskGroup | None = None
@@ -103,8 +107,10 @@ class PbxLink:
         self._salvage = Salvage(legs, salvage_after, self._unfinished.values, self._presume_dead)
 
     def remember(self, recordings: Iterable[Recording]) -> None:
-        """What an earlier life left running; taken up at the first connection."""
-        self._unfinished.update((r.id, r) for r in recordings)
+        """What an earlier life left running; taken up at the next connection. What this life has or had is
+        known better here: a journal on a disk that hung may be old."""
+        known = {*self._ended, *self._unfinished}
+        self._unfinished.update((r.id, r) for r in recordings if r.id not in known)
 
     def heard_at(self) -> datetime | None:
         """When an event last arrived (the recorder's clock); None while none do."""
@@ -249,8 +255,7 @@ class PbxLink:
                 # In its turn: patience with Asterisk begins once Asterisk was asked, however busy we are.
                 self._set_timer(worker, command)
             case cmd.Refuse():
-                # In a thread: it writes a file, and a slow disk must hold up no call.
-                await asyncio.to_thread(self._ears.refused, self.board.pbx, command)
+                await self._ears.refused(self.board.pbx, command)
             case cmd.Alarm() | cmd.AllClear() | cmd.Misread():
                 await self._tell(command)
             case _:
@@ -273,6 +278,7 @@ class PbxLink:
         for nothing may hold up a reconnection."""
         self._cancel_timers(recording.id)
         self._unfinished.pop(recording.id, None)
+        self._ended.append(recording.id)
         if await self._journal.save(recording):
             self._over(recording)
         elif self._tasks is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from ...asterisk.ari.client import AriClient
 from ...asterisk.legs import segment_of
 from ...model.errors import RecorderError
+from ...spool.lane import in_thread
 from ..conditions import Conditions, Severity
 
 LOOK_EVERY = 300.0
@@ -31,7 +33,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """Looks at one PBX. `known` says whether a recording id is somebody's: in a spool, or running."""
+    """Looks at one PBX. `known` says whether a recording id is somebody's: in a spool, or running. It may
+    block, and is called in a thread."""
 
     pbx: str
     folder: Path | None
@@ -54,10 +57,10 @@ class Orphans:
 
     async def _look(self, told: tuple[str, ...]) -> tuple[str, ...]:
         if self.folder is not None:
-            there = await asyncio.to_thread(in_folder, self.folder)
+            there = await in_thread(partial(in_folder, self.folder), "orphans")
         else:
             there = in_names(stored.name for stored in await self.client.recordings.list_stored())
-        orphans = tuple(each for each in there if not self.known(each))
+        orphans = await in_thread(lambda: tuple(each for each in there if not self.known(each)), "orphans")
         key = f"orphans:{self.pbx}"
         if not orphans:
             self.conditions.end(key)

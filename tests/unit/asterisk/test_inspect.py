@@ -178,6 +178,18 @@ async def test_direct_media_is_read_from_each_pjsip_endpoint(pbx: StandIn, clien
     assert await read_direct_media(client) == ("a", "b")
 
 
+async def test_direct_media_of_thousands_of_endpoints_is_read(pbx: StandIn, client: AriClient) -> None:
+    many = [f"e{number}" for number in range(2000)]
+    pbx.answers["GET", "/endpoints"] = (
+        200,
+        [{"technology": "PJSIP", "resource": e, "state": "online", "channel_ids": []} for e in many],
+    )
+    for name in many:
+        value = [{"attribute": "direct_media", "value": "yes" if name == "e1999" else "no"}]
+        pbx.answers["GET", f"/asterisk/config/dynamic/res_pjsip/endpoint/{name}"] = (200, value)
+    assert await read_direct_media(client) == ("e1999",)
+
+
 async def test_the_offset_is_taken_from_the_quickest_ping(pbx: StandIn, client: AriClient) -> None:
     before = datetime.now(UTC)
     found = await read_offset(client, rounds=3)

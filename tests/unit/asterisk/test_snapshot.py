@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
 from ari_recorder.asterisk.ari.client import AriClient
+from ari_recorder.asterisk.ari.turns import AT_ONCE, in_turns
 from ari_recorder.asterisk.snapshot import read_snapshot
 from ari_recorder.model.errors import TransientError
 
@@ -68,3 +70,34 @@ async def test_an_asterisk_that_goes_away_meanwhile_is_an_error(pbx: StandIn, cl
     pbx.answers["GET", "/bridges"] = (503, "shutting down")
     with pytest.raises(TransientError):
         await read_snapshot(client, "ari-recorder")
+
+
+async def test_a_very_large_pbx_is_read_although_it_takes_longer_than_one_request_may(
+    pbx: StandIn, client: AriClient
+) -> None:
+    """Each question has its second from when it is sent, not from when it was thought of."""
+    many = [f"c{number}" for number in range(2000)]
+    pbx.answers["GET", "/channels"] = (200, [channel(each) for each in many])
+    pbx.answers["GET", "/channels/c1999/variable"] = (200, {"value": "refused"})
+    pbx.answers["GET", "/recordings/live/r1999"] = live("r1999", "recording")
+    snapshot = await read_snapshot(client, "ari-recorder", [f"r{number}" for number in range(2000)])
+    assert len(snapshot.channels) == 2000
+    assert snapshot.results == {"c1999": "refused"}
+    assert snapshot.live_recordings == {"r1999"}
+
+
+async def test_after_a_question_that_fails_no_more_are_asked() -> None:
+    asked: list[int] = []
+
+    async def ask(number: int) -> int:
+        asked.append(number)
+        await asyncio.sleep(0)
+        if number == 3:
+            raise TransientError("ari.timeout", "No answer.")
+        return number
+
+    assert await in_turns(ask, []) == []
+    assert await in_turns(ask, [2, 1]) == [2, 1]
+    with pytest.raises(TransientError):
+        await in_turns(ask, range(1000))
+    assert len(asked) < 4 * AT_ONCE

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -73,6 +75,24 @@ def test_init_writes_once_and_keeps_what_is_there(tmp_path: Path) -> None:
     second = json.loads(ask("init", "--folder", str(tmp_path), "--json").output)
     assert second["written"] == []
     assert (tmp_path / "policy.toml").read_text(encoding="utf-8") == "# mine\n"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_a_locale_that_is_not_utf_8_loses_marks_and_no_command(tmp_path: Path, encoding: str) -> None:
+    def said(*words: str) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "ari_recorder", *words]
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        return subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+
+    folder = tmp_path / "Büro"
+    made = said("init", "--folder", str(folder))
+    assert (made.returncode, made.stderr) == (0, b"")
+    missing = said("check", "--config", str(folder / "none.toml"))
+    assert missing.returncode == 3
+    assert b"Traceback" not in missing.stderr
+    assert b"config.missing" in missing.stderr
+    document = json.loads(said("init", "--folder", str(folder), "--json").stdout.decode(encoding))
+    assert str(folder / "policy.toml") in document["kept"]
 
 
 def test_check_finds_a_setting_for_a_pbx_that_is_not_configured(config: Path) -> None:
@@ -155,7 +175,7 @@ def a_recording(number: int, **changes: object) -> Recording:
         id=f"20261121T12000000{number}-aaaa",
         state=State.CAPTURING,
         decided_at=presence.now() - timedelta(seconds=65),
-        call=Call("pbx", "c1", Direction.INBOUND, Party("+4930\x1b[31m", "x"), Party("1001")),
+        call=Call("asterisk", "c1", Direction.INBOUND, Party("+4930\x1b[31m", "x"), Party("1001")),
         setting=Chosen("Sales", "r1", targets=("archive",)),
         deliveries=(Delivery("archive"),),
     )

@@ -185,6 +185,23 @@ def test_evidence_that_is_not_what_it_was_is_shown_as_stuck_until_it_is_mended(h
     assert verify([host.archive]).ok
 
 
+def test_a_recording_whose_pbx_was_renamed_is_stuck_and_told(host: Host) -> None:
+    host.captured("r-1", state=State.CAPTURING)
+    host.pbx = "old"
+    folder = host.captured("r-2", state=State.CAPTURING)
+    document = host.told("spool", "list", status=1)
+    assert [(r["id"], r["stuck"]) for r in document["recordings"]] == [("r-1", False), ("r-2", True)]
+    assert "Put [pbx.old] back" in host.ask("spool", "show", "r-2").output
+    with host.recorder():
+        until(lambda: "homeless:old" in conditions(host), host.log)
+        document = host.told("status", status=1)
+        assert document["stuck"] == 1
+        (told,) = (one for one in document["conditions"] if one["key"] == "homeless:old")
+        assert (told["code"], told["severity"]) == ("capture.no-pbx", "critical")
+        assert "Put [pbx.old] back" in told["remedy"]
+    assert folder.load().notes == (), "it goes on as if nothing had been when the PBX is back"
+
+
 # A policy with other targets -------------------------------------------------------------------------------
 
 

@@ -138,6 +138,24 @@ async def test_an_unmounted_folder_is_waited_for(bench: Bench, monkeypatch: pyte
         await until(lambda: bool(bench.sealed))
 
 
+async def test_whether_a_folder_is_still_there_is_looked_up_in_a_thread(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = set[str]()
+
+    def is_there(_folder: RecordingFolder) -> bool:
+        looked.add(threading.current_thread().name)
+        return True
+
+    monkeypatch.setattr(completion, "_is_there", is_there)
+    bench.completion.submit(bench.record("r1"))
+    damaged = bench.record("r2")
+    (damaged.path / "recording.json").write_text("{", encoding="ascii")
+    bench.completion.submit(damaged)
+    async with bench.running():
+        await until(lambda: looked == {"look-for-r1", "look-for-r2"})
+
+
 async def test_what_can_never_work_fails_with_its_reason_and_keeps_the_folder(bench: Bench) -> None:
     (bench.asterisk / "ari-recorder").mkdir(parents=True)
     folder = bench.record("a")

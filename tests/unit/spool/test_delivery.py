@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -404,6 +406,42 @@ async def test_a_damaged_journal_is_passed_over(spool: Spool) -> None:
         deliverer.submit(sealed(spool, "r-1", "a"))
         await watched.delivered()
     assert bad.path.exists()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+async def test_a_disk_that_fails_at_a_look_or_a_read_is_asked_again(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Once, and while the disk's own watch finds nothing wrong with it."""
+    looks, reads = {"r-look"}, {"r-read"}
+    exists, read_text = Path.exists, Path.read_text
+
+    def look(self: Path) -> bool:
+        if self.name in looks:
+            looks.discard(self.name)
+            raise OSError(number, os.strerror(number), str(self))
+        return exists(self)
+
+    def read(self: Path, **how: Any) -> str:
+        if self.parent.name in reads:
+            reads.discard(self.parent.name)
+            raise OSError(number, os.strerror(number), str(self))
+        return read_text(self, **how)
+
+    monkeypatch.setattr("ari_recorder.spool.delivery.AGAIN", 0.01)
+    damaged: list[str] = []
+    folders = [sealed(spool, own, "a") for own in ("r-look", "r-read")]
+    monkeypatch.setattr(Path, "exists", look)
+    monkeypatch.setattr(Path, "read_text", read)
+    async with delivering([ToldTarget("a")], on_damaged=lambda folder, _: damaged.append(folder.id)) as (
+        deliverer,
+        watched,
+    ):
+        for folder in folders:
+            deliverer.submit(folder)
+        await watched.delivered("r-look")
+        await watched.delivered("r-read")
+    assert damaged == ["r-read"]
 
 
 async def test_a_folder_moved_to_another_recorder_is_let_go(spool: Spool, tmp_path: Path) -> None:

@@ -455,8 +455,14 @@ async def test_a_folder_that_moved_to_the_second_spool_is_delivered_from_there(
             raise torn[0]
 
     with Spool(tmp_path / "second") as second:
+        loop_thread = threading.get_ident()
+
+        def find(own: str) -> RecordingFolder | None:
+            assert threading.get_ident() != loop_thread, "a disk that hangs would hold up the calls"
+            return second.get(own)
+
         folder = sealed(spool, "r-1", "a")
-        async with delivering([ToldTarget("a", act)], find=second.get) as (deliverer, watched):
+        async with delivering([ToldTarget("a", act)], find=find) as (deliverer, watched):
             deliverer.submit(folder)
             await watched.until(lambda r: r.deliveries[0].attempts == 1)
             folder.path.rename(second.root / "r-1")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,10 +24,11 @@ from ari_recorder.disk.space import Space, space
 from ari_recorder.model.errors import PermanentError, RecorderError, TransientError
 from ari_recorder.model.recording import Note, State
 from ari_recorder.spool import place as place_module
+from ari_recorder.spool import waits
 from ari_recorder.spool.folders import RecordingFolder, Spool
-from ari_recorder.spool.ledger import Move
+from ari_recorder.spool.ledger import Known, Move
 from ari_recorder.spool.maintenance import Maintenance, place_for
-from ari_recorder.spool.place import MARK
+from ari_recorder.spool.place import MARK, Place
 from ari_recorder.spool.places import Moved, Spools
 
 from .crashing import OWN
@@ -99,6 +101,20 @@ def test_a_call_that_is_being_recorded_is_journalled_with_the_last_space(
     assert where(tmp_path, "r-1") == ["first"]
 
 
+def test_a_folder_that_was_journalled_just_now_is_had_without_a_look_at_a_disk(
+    both: Spools, free: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both.create(recording("r-1"))
+    free["first"] = 0
+    both.create(recording("r-2"))
+    monkeypatch.setattr(Spool, "get", None)
+    assert both.handle("r-1").path == tmp_path / "first" / "r-1"
+    assert both.handle("r-2").path == tmp_path / "second" / "r-2"
+    assert both.whole
+    both.places[1].fail(TransientError("spool.unusable", "It is gone."))
+    assert not both.whole
+
+
 def test_an_id_is_taken_once_in_all_folders(both: Spools, free: dict[str, int]) -> None:
     free["first"] = 0
     both.create(recording("r-1"))
@@ -130,6 +146,57 @@ def fails(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> Callable[[
     monkeypatch.setattr(durable, "write_atomically", atomically)
     monkeypatch.setattr(durable, "write_new", new)
     return mended
+
+
+@pytest.fixture
+def asleep(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The folder `first` does not open before this is set."""
+    awake = threading.Event()
+    really = Place.open
+
+    def opens(self: Place, known: Known | None) -> None:
+        if self.name == "primary":
+            awake.wait(20)
+        really(self, known)
+
+    def hangs(self: Place, error: RecorderError) -> None:
+        monkeypatch.setattr(waits, "OPENING", 20.0)  # the other one may take its time
+        really_hangs(self, error)
+
+    really_hangs = Place.hang
+    monkeypatch.setattr(Place, "open", opens)
+    monkeypatch.setattr(Place, "hang", hangs)
+    monkeypatch.setattr(waits, "OPENING", 0.01)
+    yield awake
+    awake.set()
+
+
+def test_a_folder_that_hangs_holds_up_no_start_and_comes_back(
+    tmp_path: Path, asleep: threading.Event
+) -> None:
+    (tmp_path / "state").mkdir()
+    with Spool(tmp_path / "first") as before:
+        before.create(recording("r-1"))
+    with two(tmp_path) as both:
+        assert [place.name for place in both.places if place.ready] == ["second"]
+        assert "does not answer" in str(both.places[0].error)
+        both.create(recording("r-2"))
+        assert both.look_again() == []
+        asleep.set()
+        deadline = time.monotonic() + 10
+        while not both.places[0].ready and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert [folder.id for folder in both.look_again()] == ["r-1"]
+        assert both.look_again() == []
+        assert both.places[0].error is None
+
+
+def test_when_no_folder_answers_the_start_ends_with_an_error(tmp_path: Path, asleep: threading.Event) -> None:
+    (tmp_path / "state").mkdir()
+    with pytest.raises(TransientError, match="does not answer") as caught:
+        Spools(tmp_path / "first", state=tmp_path / "state").open()
+    assert caught.value.code == "spool.unusable"
+    assert not asleep.is_set()
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENODEV])

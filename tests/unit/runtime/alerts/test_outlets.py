@@ -22,7 +22,7 @@ from ari_recorder.cli.app import app
 from ari_recorder.config.alerts import AlertSettings, MailOutlet, MailSecurity, WebhookFormat, WebhookOutlet
 from ari_recorder.config.machine import parse_machine
 from ari_recorder.config.problems import ConfigFileError
-from ari_recorder.disk import faults
+from ari_recorder.disk import durable, faults
 from ari_recorder.model.errors import PermanentError, RecorderError, TransientError
 from ari_recorder.runtime.alerts.book import Entry, Item, What
 from ari_recorder.runtime.alerts.mail import MailTeller, compose
@@ -377,6 +377,29 @@ async def test_begun_ended_and_a_restart_between(tmp_path: Path) -> None:
             "CRITICAL: pbx:main does not answer.",
             "OVER: target:vault does not answer.",
         ]
+
+
+async def test_people_are_told_while_the_state_folders_disk_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, writes = threading.Event(), list[bytes]()
+
+    def hangs(path: Path, data: bytes) -> None:
+        writes.append(data)
+        answers.wait(20)
+        durable.write_atomically(path, data)
+
+    monkeypatch.setattr("ari_recorder.runtime.alerts.outlets.write_atomically", hangs)
+    with mail_server(Mailbox()) as box:
+        conditions = Conditions()
+        async with alerting(conditions, tmp_path, mail=(outlet(box.port),)):
+            fail(conditions)
+            await until(lambda: box.subjects)
+            conditions.end("target:vault")
+            await until(lambda: len(box.subjects) == 2)
+            assert len(writes) == 1, "one at a time"
+            answers.set()
+            await until(lambda: (tmp_path / FILE).exists() and kept(tmp_path) == ())
 
 
 class DiedError(BaseException):

@@ -30,7 +30,8 @@ from ari_recorder.runtime.pbx import gatekeeper
 from ari_recorder.runtime.pbx.failure_desk import FailureDesk
 from ari_recorder.runtime.pbx.gatekeeper import Gatekeeper
 from ari_recorder.runtime.pbx.judge import PolicyJudge
-from ari_recorder.spool.folders import Spool
+from ari_recorder.spool.places import Spools
+from ari_recorder.spool.waits import Waits
 from tests.scenarios.simulated_pbx import Rules
 
 NOW = datetime.now(UTC)
@@ -56,6 +57,8 @@ class Disk:
 
     def __init__(self) -> None:
         self.error: TransientError | None = None
+        self.waits = Waits()
+        self.places: list[Any] = []
         self.free = threading.Event()
         self.free.set()
         self.written: list[str] = []
@@ -72,7 +75,7 @@ class Disk:
 
 async def test_what_cannot_be_journalled_is_told_and_so_is_that_it_can_again() -> None:
     disk = Disk()
-    book = Journal(cast(Spool, disk))
+    book = Journal(cast(Spools, disk))
     assert await book.told(recording("a")) == []
     disk.error = TransientError("spool.full", "No space is left.")
     (told,) = await book.told(recording("a"))
@@ -88,7 +91,7 @@ async def test_what_cannot_be_journalled_is_told_and_so_is_that_it_can_again() -
 async def test_a_disk_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "PATIENCE", 0.05)
     disk = Disk()
-    book = Journal(cast(Spool, disk))
+    book = Journal(cast(Spools, disk))
     disk.free.clear()
     (told,) = await book.told(recording("a"))
     assert isinstance(told, ev.CommandFailed)
@@ -112,7 +115,11 @@ def alarm(one: Recording, failure: str = "broken") -> cmd.Alarm:
 
 async def test_failures_make_a_condition_and_a_line_of_refusal_until_one_works_again() -> None:
     conditions, refused = Conditions(), list[cmd.Refuse]()
-    desk = FailureDesk(conditions, lambda _pbx, refusal: refused.append(refusal))
+
+    async def note(_pbx: str, refusal: cmd.Refuse) -> None:
+        refused.append(refusal)
+
+    desk = FailureDesk(conditions, note)
     old = recording("old", at=NOW - timedelta(hours=1))
     await desk.take("pbx", cmd.AllClear("x", old))
     await desk.take("pbx", alarm(recording("a")))
@@ -135,7 +142,11 @@ async def test_failures_make_a_condition_and_a_line_of_refusal_until_one_works_a
 
 async def test_the_last_that_failed_and_recovers_ends_the_condition() -> None:
     conditions = Conditions()
-    desk = FailureDesk(conditions, lambda _pbx, _refusal: None)
+
+    async def note(_pbx: str, _refusal: cmd.Refuse) -> None:
+        """Nobody reads it."""
+
+    desk = FailureDesk(conditions, note)
     for name in "ab":
         await desk.take("pbx", alarm(recording(name, OnFailure.ALARM)))
     await desk.take("pbx", cmd.AllClear("x", recording("a")))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,24 @@ async def test_a_damaged_memory_is_told_and_forgotten(life: Life) -> None:
         hearing.connected("main", lambda: life.heard)
         await life.noted('"heard"')
     assert life.entries() == []
+
+
+async def test_gaps_that_cannot_be_stated_are_bounded_and_cover_what_was_not_heard(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spool that takes nothing for days, and a connection that comes and goes."""
+    monkeypatch.setattr(Hearing, "_state_gaps", Hearing._note)
+    async with life.lives() as hearing:
+        hearing.connected("main", lambda: life.heard)
+        for number in range(room.MOST_GAPS + 50):
+            life.after(10 + number)  # the first ones lie closest
+            hearing.lost("main", life.now, "reset by peer")
+            life.after(1)
+            hearing.connected("main", lambda: life.heard)
+        gaps = hearing._memory.gaps
+    assert len(gaps) == room.MOST_GAPS
+    assert gaps[0].at == BEGIN + timedelta(seconds=10)
+    assert gaps[0].detail.startswith("nothing of this PBX was heard for most or some of this time")
+    assert gaps[-1].until == life.now
+    assert "reset by peer" in gaps[-1].detail
+    assert all(before.until <= after.at for before, after in pairwise(gaps) if before.until)

@@ -69,7 +69,7 @@ class Stage:
             cast(AriConnection, self),
             cast(Orders, SimpleNamespace(carry_out=self._carry_out)),
             cast(Journal, SimpleNamespace(save=self._save, told=self._told)),
-            Ears(self.finished.append, lambda _pbx, refusal: self.refused.append(refusal), self._connected),
+            Ears(self.finished.append, self._refused, self._connected),
         )
 
     async def __aenter__(self) -> Stage:
@@ -97,6 +97,9 @@ class Stage:
 
     async def _told(self, _recording: Recording) -> list[ev.Event]:
         return []
+
+    async def _refused(self, _pbx: str, refusal: cmd.Refuse) -> None:
+        self.refused.append(refusal)
 
     def _connected(self, _pbx: str, error: object) -> None:
         self.connections += error is None
@@ -176,6 +179,18 @@ async def test_a_recording_that_cannot_be_taken_up_stops_no_other(monkeypatch: p
         stage.told.put_nowait(Connected(NOTHING))
         await stage.until(lambda: stage.finished)
         assert [r.id for r in stage.finished] == ["good"]
+
+
+async def test_an_old_journal_of_what_has_ended_is_not_taken_up_again() -> None:
+    """Of a spool folder that comes back after it hung."""
+    async with running() as stage:
+        stage.link.remember([recording("r")])
+        stage.told.put_nowait(Connected(NOTHING))
+        await stage.until(lambda: stage.finished)
+        stage.link.remember([recording("r"), recording("s")])
+        stage.told.put_nowait(Connected(NOTHING))
+        await stage.until(lambda: stage.connections == 2 and len(stage.finished) > 1)
+        assert [r.id for r in stage.finished] == ["r", "s"]
 
 
 async def test_a_caller_at_the_gate_is_let_go_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
