@@ -136,7 +136,7 @@ class Chain:
         certificate_sha256: str,
         sealed_at: datetime,
     ) -> Link:
-        """The link that would come next, still without its signature. Call inside `turn()`."""
+        """The link that would come next, still without its signature; inside `turn()` it will."""
         with self._turn:
             standing = self._standing
             return Link(
