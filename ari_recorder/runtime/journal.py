@@ -104,7 +104,7 @@ class Journal:
             writing.exception()  # it was told already that this one failed
 
     def keep_poll(self, recording_id: str, sample: dict[str, Any]) -> None:
-        """Append one poll of `rtp_statistics` (ALIGNMENT.md); losing one to a crash is no harm."""
+        """Append a poll of `rtp_statistics` or the time of an order; losing one to a crash is no harm."""
         if not self._hanging:
             self._writers.submit(self._append, recording_id, sample)
 
