@@ -55,6 +55,8 @@ def verify(
         emit(document | {"ok": report.ok})
     else:
         print_report(report)
+        if target is None and any(one.checked_as.startswith("archive") for one in report.coverage):
+            out.print("[yellow]![/] Whose archive this is was guessed: name its target with --target.")
     raise typer.Exit(Exit.OK if report.ok else Exit.FINDINGS)
 
 

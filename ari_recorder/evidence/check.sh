@@ -378,6 +378,9 @@ judge() {
     order
     [ "$part" = 0 ] || label=part
     say "chain $1: $members recordings, counted as $(shown "$label"), last number $last"
+    case $target$label in
+    'archive of target '*) say 'Whose archive this is was guessed: name its target with -t.' ;;
+    esac
 }
 
 # The recording that follows the first gap in $work/try.

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ari_recorder.cli.app import app
 from ari_recorder.evidence.chain import Chain
 from ari_recorder.evidence.keys import Keys
 from ari_recorder.evidence.verify import verify
@@ -197,6 +199,10 @@ def test_each_archive_proves_itself(two_targets: dict[str, Path], target: str, c
     done = check(two_targets[target])
     assert done.returncode == 0, done.stdout
     assert f"counted as archive of target {target}, last number {count}" in done.stdout
+    assert "was guessed" in done.stdout
+    assert "was guessed" not in check("-t", target, two_targets[target]).stdout
+    told_by_command = CliRunner().invoke(app, ["verify", str(two_targets[target])]).output
+    assert "was guessed: name its target with --target" in " ".join(told_by_command.split())
 
 
 def test_a_gap_in_an_archive_of_a_part(two_targets: dict[str, Path], tmp_path: Path) -> None:
