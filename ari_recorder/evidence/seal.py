@@ -5,6 +5,9 @@ The order makes a crash harmless:
 2. the link is appended to the chain's log: from here on the recording is sealed, before it is not;
 3. the files get their final names.
 Called again after a crash, `seal` begins afresh when 2 had not happened and finishes 3 when it had.
+
+Only 2 needs a turn at the chain. 1 is done before, on the guess that nobody else's link comes in between, and
+again within the turn where one did: a spool folder that hangs keeps nobody else from sealing.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ def seal(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain
 
     Audio files get their final names too (manifest.audio_names). For a recording that is sealed already
     nothing is written: missing renames are made up for, the files are checked, `name` and `now` are
-    ignored. Blocks on the disk; threads take turns.
+    ignored. Blocks on the disk. Threads may seal side by side, each in a folder of its own.
 
     Raises IntegrityError (`evidence.altered`, `evidence.missing`, `seal.chain`), ConfigError
     (`config.value` for an unusable name), TransientError (`spool.full`, `spool.unusable`).
@@ -45,28 +48,37 @@ def seal(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain
     if assembled is None or not (assembled.files or recording.statement):
         raise ValueError(f"recording {recording.id} is not assembled")
     with durable.explained(f"Sealing {name}"):
-        if chain.link_of(recording.id) is None:
+        link = chain.link_of(recording.id)
+        if link is None:
             check_name(name)
-            _check_audio(assembled, folder, name)  # outside the turn: a long file must not hold up others
-        with chain.turn():
-            link = chain.link_of(recording.id)
-            if link is None:
-                link = _commit(recording, folder, name, keys, chain, now)
-            _settle(folder, link.name, assembled)
+            _check_audio(assembled, folder, name)
+            link = _commit(recording, folder, name, keys, chain, now)
+        _settle(folder, link.name, assembled)
         return _read_back(folder, link, keys)
 
 
 def _commit(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain, now: datetime) -> Link:
-    _clear(folder, name)
-    draft = chain.next(recording.id, name, recording.setting.targets, keys.fingerprint, now)
+    def draft() -> Link:
+        return chain.next(recording.id, name, recording.setting.targets, keys.fingerprint, now)
+
+    guess = draft()
+    link = _write(recording, folder, guess, keys)
+    with chain.turn():
+        if (right := draft()) != guess:
+            link = _write(recording, folder, right, keys)
+        chain.append(link)
+    return link
+
+
+def _write(recording: Recording, folder: Path, draft: Link, keys: Keys) -> Link:
+    """Everything under temporary names, on the disk; the draft with its signature."""
+    _clear(folder, draft.name)
     contents = _contents(recording, draft, keys)
     for suffix, data in contents.items():
         fault_point("seal.write")
         durable.write_new(folder / (TEMPORARY + suffix), data)
     durable.sync_folder(folder)
-    link = signed(draft, hashlib.sha256(contents[".sig"]).hexdigest())
-    chain.append(link)
-    return link
+    return signed(draft, hashlib.sha256(contents[".sig"]).hexdigest())
 
 
 def _contents(recording: Recording, link: Link, keys: Keys) -> dict[str, bytes]:

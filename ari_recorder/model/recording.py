@@ -92,7 +92,8 @@ class Leg:
     snoop: str
     """Channel id of the snoop that feeds it."""
     asked_at: datetime | None = None
-    """When `record` was sent (recorder's clock)."""
+    """When it could be ordered: the time of the event that completed the pair, by Asterisk's clock (a snoop
+    was ready) or the recorder's (its rate was read). The request's own times stand in `rtp.jsonl`."""
     started_at: datetime | None = None
     """RecordingStarted (Asterisk's clock); the first sample follows within 20 ms (ASTERISK.md)."""
     finished_at: datetime | None = None

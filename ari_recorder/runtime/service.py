@@ -48,6 +48,7 @@ from .pbx.orphans import Orphans
 from .pbx.prompts import install_for
 from .pbx.translator import drops_frames
 from .presence import PbxPresence, Presence
+from .proof import prove
 from .refusals import Refusals
 from .requests import Handler, Requests
 from .spool_desk import SpoolDesk, hand_over
@@ -139,6 +140,7 @@ class Service:
                 tasks.create_task(self._beat(), name="presence"),
                 tasks.create_task(self.lookout.run(), name="lookout"),
                 tasks.create_task(self._hearing.run(), name="hearing"),
+                tasks.create_task(prove(self._base.chain, self.conditions), name="chain"),
                 tasks.create_task(
                     expiry.watch(lambda: self._deliveries.targets, self.conditions), name="logins"
                 ),
