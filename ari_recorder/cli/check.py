@@ -6,6 +6,7 @@ import asyncio
 import os
 import pwd
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
@@ -165,18 +166,11 @@ async def _pbx(
         password = pbx.read_password()
     except RecorderError as error:
         return [fail("pbx.user", "The ARI password cannot be read", error.sentence, error.remedy)]
-    prompts = await asyncio.to_thread(install_for, settings, name, policy) if policy is not None else {}
-    wanted = (
-        {s.announcement.prompt for s in policy.settings if s.announcement}
-        | {s.failure_announcement for s in policy.settings if s.failure_announcement}
-        if policy is not None
-        else set()
-    )
-    found = [
-        fail("prompt.installed", f'Prompt "{prompt}" could not be put where Asterisk plays it from',
-             str(sounds), "Let the recorder's user write to this folder, and see the log.")
-        for prompt in sorted(wanted - set(prompts))
-    ]  # fmt: skip
+    faults: dict[str, RecorderError | OSError] = {}
+    prompts = {}
+    if policy is not None:
+        prompts = await asyncio.to_thread(install_for, settings, name, policy, faults.__setitem__)
+    found = [_not_installed(prompt, fault, sounds) for prompt, fault in sorted(faults.items())]
     async with AriClient(pbx.url, pbx.user, password) as client:
         return found + await inspect(
             client,
@@ -186,6 +180,14 @@ async def _pbx(
             application=APPLICATION,
             progress=say,
         )
+
+
+def _not_installed(prompt: str, fault: RecorderError | OSError, sounds: Path) -> Finding:
+    title = f'Prompt "{prompt}" could not be put where Asterisk plays it from'
+    if isinstance(fault, RecorderError):
+        return fail("prompt.installed", title, fault.sentence, fault.remedy)
+    remedy = f"Let the recorder's user write to {sounds / FOLDER}."
+    return fail("prompt.installed", title, str(fault), remedy)
 
 
 def _print(sections: dict[str, list[Finding]], *, failed: bool) -> None:
