@@ -63,16 +63,27 @@ def ensure(engine: Engine, name: str, *, progress: Progress = silent) -> str:
     wanted = tag(name)
     if _has(engine, wanted):
         return wanted
-    with _alone(name):
+    with alone(name):
         if _has(engine, wanted):
             return wanted
-        for base in bases(name):
-            _ensure_base(engine, base, progress)
-        progress(f"building {wanted} (the first time this takes minutes)")
-        words = ["build", "--network", "host", "--force-rm", "--tag", wanted, *_proxies(), str(_folder(name))]
-        build = engine.command(*words)
-        follow(build, limit=BUILD_LIMIT, progress=_steps(progress))
+        build(engine, name, wanted, progress=progress)
     return wanted
+
+
+def build(
+    engine: Engine, name: str, wanted: str, *options: str, context: Path | None = None,
+    progress: Progress = silent,
+) -> None:  # fmt: skip
+    """Build the image `name` as `wanted`, its bases first; `context` is its own folder unless given.
+
+    `options` are docker's. Errors as in `ensure`.
+    """
+    for base in bases(name):
+        _ensure_base(engine, base, progress)
+    progress(f"building {wanted} (the first time this takes minutes)")
+    words = ["build", "--network", "host", "--force-rm", "--tag", wanted, *_proxies(), *options]
+    words += ["--file", str(_folder(name) / "Dockerfile"), str(context or _folder(name))]
+    follow(engine.command(*words), limit=BUILD_LIMIT, progress=_steps(progress))
 
 
 def present(engine: Engine, name: str) -> bool:
@@ -168,7 +179,7 @@ def _import(engine: Engine, tree: Path, base: str) -> None:
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
+def alone(name: str) -> Iterator[None]:
     """Two runs that miss the same image: one builds, the other waits and finds it."""
     path = Path(tempfile.gettempdir()) / f"ari-recorder-build-{os.getuid()}-{name}.lock"
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
