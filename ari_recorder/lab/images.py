@@ -49,7 +49,11 @@ def tag(name: str) -> str:
 
 def bases(name: str) -> tuple[str, ...]:
     """The images this one is made from, as `name:tag`, in alphabetical order; `scratch` is none."""
-    text = (_folder(name) / "Dockerfile").read_text(encoding="utf-8")
+    return _bases(_folder(name) / "Dockerfile")
+
+
+def _bases(dockerfile: Path) -> tuple[str, ...]:
+    text = dockerfile.read_text(encoding="utf-8")
     stages = set(re.findall(r"^FROM\s+\S+\s+AS\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)) | {"scratch"}
     return tuple(sorted(set(re.findall(r"^FROM\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)) - stages))
 
@@ -66,24 +70,33 @@ def ensure(engine: Engine, name: str, *, progress: Progress = silent) -> str:
     with alone(name):
         if _has(engine, wanted):
             return wanted
-        build(engine, name, wanted, progress=progress)
+        build(engine, _folder(name) / "Dockerfile", wanted, progress=progress)
     return wanted
 
 
 def build(
-    engine: Engine, name: str, wanted: str, *options: str, context: Path | None = None,
+    engine: Engine, dockerfile: Path, wanted: str, *options: str, context: Path | None = None,
     progress: Progress = silent,
 ) -> None:  # fmt: skip
-    """Build the image `name` as `wanted`, its bases first; `context` is its own folder unless given.
+    """Build an image as `wanted`, its bases first; the context is the Dockerfile's folder unless given.
 
     `options` are docker's. Errors as in `ensure`.
     """
-    for base in bases(name):
+    for base in _bases(dockerfile):
         _ensure_base(engine, base, progress)
     progress(f"building {wanted} (the first time this takes minutes)")
     words = ["build", "--network", "host", "--force-rm", "--tag", wanted, *_proxies(), *options]
-    words += ["--file", str(_folder(name) / "Dockerfile"), str(context or _folder(name))]
+    words += ["--file", str(dockerfile), str(context or dockerfile.parent)]
     follow(engine.command(*words), limit=BUILD_LIMIT, progress=_steps(progress))
+
+
+def renew(engine: Engine, dockerfile: Path, name: str, *options: str, context: Path | None = None,
+          progress: Progress = silent) -> None:  # fmt: skip
+    """As `build`, for a name that is kept: what had it before is removed, if nothing uses it any more."""
+    before = _id(engine, name)
+    build(engine, dockerfile, name, *options, context=context, progress=progress)
+    if before and before != _id(engine, name):
+        engine.docker("image", "rm", before, check=False)
 
 
 def present(engine: Engine, name: str) -> bool:
@@ -99,7 +112,12 @@ def _folder(name: str) -> Path:
 
 
 def _has(engine: Engine, image: str) -> bool:
-    return engine.docker("image", "inspect", "--format", "{{.Id}}", image, check=False).status == 0
+    return bool(_id(engine, image))
+
+
+def _id(engine: Engine, image: str) -> str:
+    """Empty when there is no such image."""
+    return engine.docker("image", "inspect", "--format", "{{.Id}}", image, check=False).out.strip()
 
 
 def _steps(progress: Progress) -> Progress:

@@ -17,10 +17,9 @@ import pytest
 
 from ari_recorder import __version__
 from ari_recorder.config.starter import MACHINE
+from ari_recorder.lab.product import sources
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("ari_recorder", "asterisk_conf", "sounds", "pyproject.toml", "setup.cfg", "README.md", "LICENSE",
-           "NOTICE")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """A wheel of this source tree in an environment of its own, which borrows the packages of this one."""
     folder = tmp_path_factory.mktemp("install")
     tree, prefix = folder / "tree", folder / "ari recorder"
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(ROOT / name, tree)
+    sources(tree)
     _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(tree))
     (wheel,) = folder.glob("*.whl")
     shutil.rmtree(tree)
