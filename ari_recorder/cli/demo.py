@@ -165,11 +165,12 @@ class Story:
             self._once(
                 "answered", f"{call['callee']['name']} <{call['callee']['number']}> answers, both talk"
             )
-        if call["ended_at"]:
-            self._once("ended", "the call is over")
 
     def _of_log(self, line: dict[str, Any]) -> None:
         match line.get("action"):
+            case "recording.finished":
+                # Not from the journal, which may be delivered and gone before it is looked at again.
+                self._once("ended", "the call is over")
             case "recording.sealed":
                 self._once("sealed", f"assembled and sealed: link {line.get('link')} of the chain", "bold")
             case "delivery.done":
