@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,17 +14,19 @@ from cryptography.hazmat.primitives import hashes
 
 from ..config.machine import Machine
 from ..disk import durable
-from ..model.errors import ConfigError, RecorderError
-from ..runtime import presence
+from ..model.errors import ConfigError, RecorderError, TransientError
+from ..runtime import presence, requests
 from ..runtime.foundations import CERTIFICATES, spools
+from ..runtime.requests import Outcome, Request
 from ..runtime.spool_desk import ADOPT
 from ..spool.adoption import Adopted, Adoption, recordings_in
+from ..spool.places import Spools
 from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
 from .owner import as_owner_of
-from .spool_retry import ask
+from .spool_retry import awaited
 
 BATCH = 100
-"""Recordings after which a running recorder is told of them."""
+"""Requests that are put together into one."""
 
 Folders = Annotated[list[Path], typer.Argument(help="Recording folders, or whole spools.")]
 Move = Annotated[bool, typer.Option("--move", help="Remove each from where it was once it is here.")]
@@ -55,14 +58,23 @@ def adopt(
         _keep_certificates(settings, certificate or [])
         sources = [source for folder in folders for source in recordings_in(folder.absolute())]
         spool = spools(settings)
-        work = _Work(settings, Adoption(spool, move=move, recordings=recordings))
-        work.run(sources)
+        _make_folders(settings, spool)
+        news = _News(settings.recorder.state)
+        work = _Work(settings, Adoption(spool, news.tell, move=move, recordings=recordings))
+        try:
+            work.run(sources)
+        finally:
+            news.gather()
+        heard = news.heard()
     if json:
         emit({"adopted": [one.id for one in work.adopted],
               "refused": {str(path): str(error) for path, error in work.refused.items()},
+              "unlocked": sorted(map(str, work.unlocked)),
               "certificates_missing": sorted(work.strangers)})  # fmt: skip
     else:
         _print(work)
+    if not heard:
+        err.print("[yellow]![/] The recorder has not answered yet; it takes them up as soon as it does.")
     raise SystemExit(Exit.FINDINGS if work.refused else Exit.OK)
 
 
@@ -74,9 +86,10 @@ class _Work:
         self.refused: dict[Path, RecorderError] = {}
         self.strangers: set[str] = set()
         """Fingerprints of sealing certificates that are not here."""
+        self.unlocked: set[Path] = set()
+        """Spools of which it is not certain that no recorder works in them."""
 
     def run(self, sources: Iterable[Path]) -> None:
-        told = 0
         for source in sources:
             try:
                 one = self._adoption.take(source)
@@ -87,25 +100,68 @@ class _Work:
             kept = self._state / CERTIFICATES / f"{one.certificate_sha256}.crt"
             if one.certificate_sha256 is not None and not kept.exists():
                 self.strangers.add(one.certificate_sha256)
-            if len(self.adopted) - told == BATCH:
-                self._hand_over(told)
-                told = len(self.adopted)
-        self._hand_over(told)
+            if not one.locked:
+                self.unlocked.add(source.parent)
 
-    def _hand_over(self, begin: int) -> None:
-        """Tell the recorder, when one runs; the next start finds them anyway."""
-        alive = presence.read(self._state)
-        ids = [one.id for one in self.adopted[begin:]]
-        if ids and alive is not None and alive.alive(datetime.now(UTC)):
-            with as_owner_of(self._state):
-                ask(self._state, ADOPT, *ids)
+
+class _News:
+    """Tells the recorder what is in its spool now, whether one runs or not: a request outlives both."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._asked: list[Request] = []
+        self._gathered: list[Request] = []
+
+    def tell(self, recording_id: str) -> None:
+        """Durable when this returns; OSError."""
+        with as_owner_of(self._state):
+            self._asked.append(requests.ask(self._state, ADOPT, recording_id))
+        if len(self._asked) == BATCH:
+            self.gather()
+
+    def gather(self) -> None:
+        """One request instead of many: nobody may read them for days. OSError."""
+        waiting = [each for each in self._asked if not self._done(each)]
+        with as_owner_of(self._state), durable.explained("Telling the recorder"):
+            if waiting:
+                words = (word for each in waiting for word in each.words)
+                self._gathered.append(requests.ask(self._state, ADOPT, *words))
+            for each in self._asked:
+                requests.forget(self._state, each)
+        self._asked = []
+
+    def heard(self) -> bool:
+        """Wait until a running recorder has heard it all; False when it has not in time. Where none runs, the
+        next one's start finds what was told."""
+        running = presence.read(self._state)
+        if running is None or not running.alive(datetime.now(UTC)):
+            return True
+        for each in self._gathered:
+            try:
+                awaited(self._state, each)
+            except TransientError:
+                return False
+            requests.forget(self._state, each)
+        return True
+
+    def _done(self, request: Request) -> bool:
+        answer = requests.answer(self._state, request)
+        return answer is not None and answer.outcome is Outcome.DONE
+
+
+def _make_folders(settings: Machine, spool: Spools) -> None:
+    """Those of a spool that was never used; its recorder's user must own them."""
+    with as_owner_of(settings.recorder.state):
+        for place in spool.in_use():
+            if place.mounted(spool.known(place)):
+                with suppress(OSError):  # one that cannot be made takes nothing, which is said then
+                    durable.make_folder(place.root)
 
 
 def _keep_certificates(settings: Machine, files: Iterable[Path]) -> None:
-    with as_owner_of(settings.recorder.state):
-        folder = settings.recorder.state / CERTIFICATES
-        for place in (settings.recorder.spool, folder):
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = settings.recorder.state / CERTIFICATES
+    with as_owner_of(settings.recorder.state), durable.explained(f"Making {folder}"):
+        durable.make_folder(folder)
     for file in files:
         try:
             pem = file.read_bytes()
@@ -126,4 +182,7 @@ def _print(work: _Work) -> None:
     for fingerprint in sorted(work.strangers):
         err.print(f"[yellow]![/] The certificate {fingerprint[:16]}… is not here, so targets get it from "
                   "nobody. Take it from an archive and say --certificate.")  # fmt: skip
+    for spool in sorted(work.unlocked):
+        err.print(f"[yellow]![/] {shown(spool)} cannot be locked (a share for reading only?): make sure that "
+                  "no recorder works in it.")  # fmt: skip
     out.print(f"{len(work.adopted)} recording(s) taken over, {len(work.refused)} refused.")

@@ -54,7 +54,7 @@ class Place:
     def open(self, known: Known | None) -> None:
         """Make it ours; RecorderError `spool.*`. `known` is how it was when last in use."""
         try:
-            self._demand_mounted(known)
+            self.demand_mounted(known)
             self.id = _read(self.root / MARK) or ""
             self.spool.open()
             try:
@@ -122,12 +122,21 @@ class Place:
             durable.publish(path, trash)
         shutil.rmtree(trash, ignore_errors=True)
 
-    def _demand_mounted(self, known: Known | None) -> None:
-        """An empty mount point must not be filled: what waits on the disk would be forgotten."""
+    def demand_mounted(self, known: Known | None) -> None:
+        """An empty mount point must not be filled: what waits on the disk would be forgotten. TransientError
+        `spool.unusable`."""
         if known is None or (self.root / MARK).exists():
             return
         if known.mount != str(mount_of(self.root).point):
             raise _not_mounted(self.root)
+
+    def mounted(self, known: Known | None) -> bool:
+        """Not the bare mount point of the disk that was used last."""
+        try:
+            self.demand_mounted(known)
+        except RecorderError:
+            return False
+        return True
 
     def _identity(self) -> str:
         """The folder's id, which it gets when it has none."""

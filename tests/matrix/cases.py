@@ -80,8 +80,12 @@ class Adopts(Case):
     def prepare(self, folder: Path) -> None:
         with Spool(folder / scenes.SOURCE) as spool:
             sealed(spool, OWN, "a", "b")
+        for name in ("spool", "state"):
+            (folder / name).mkdir()
 
     def died(self, folder: Path, moment: str) -> None:
+        if not (folder / scenes.SOURCE / OWN).exists():
+            self._demand_told(folder)
         places = [folder / name / OWN for name in (scenes.SOURCE, "spool")]
         assert any(contents(OWN).items() <= stored(place).items() for place in places if place.exists())
 
@@ -100,6 +104,12 @@ class Adopts(Case):
         for name in ("spool", scenes.SOURCE):
             left = {p.name for p in (folder / name).iterdir()} - {OWN}
             assert left <= {"lock", ".adopting"}
+        self._demand_told(folder)
+
+    def _demand_told(self, folder: Path) -> None:
+        """A recorder that runs, or the next one, learns of it, whoever was killed."""
+        asked = (folder / "state" / requests.FOLDER).glob("[!.]*.request.json")
+        assert [json.loads(path.read_bytes())["words"] for path in asked][:1] == [[OWN]]
 
 
 class Exports(Case):

@@ -23,10 +23,12 @@ from ari_recorder.pipeline import Pipeline
 from ari_recorder.runtime import requests
 from ari_recorder.runtime.pbx import hearing
 from ari_recorder.runtime.pbx.leg_stores import Leftovers
+from ari_recorder.runtime.spool_desk import ADOPT
 from ari_recorder.spool.adoption import Adoption
 from ari_recorder.spool.delivery import Deliverer
 from ari_recorder.spool.export import export
 from ari_recorder.spool.folders import RecordingFolder, Spool
+from ari_recorder.spool.places import Spools
 from ari_recorder.targets.base import Target
 from ari_recorder.targets.register import make_target
 from ari_recorder.targets.vault import Vault
@@ -81,7 +83,13 @@ def move_between_folders(folder: Path) -> None:
 def adopt(folder: Path) -> None:
     """A dead host's recording is adopted; the first life puts it there."""
     if (folder / SOURCE / OWN).exists():
-        Adoption(Spool(folder / "spool"), move=True).take(folder / SOURCE / OWN)
+        state = folder / "state"
+        spool = Spools(folder / "spool", state=state)
+        Adoption(spool, lambda own: _told(state, own), move=True).take(folder / SOURCE / OWN)
+
+
+def _told(state: Path, own: str) -> None:
+    requests.ask(state, ADOPT, own)
 
 
 def export_sealed(folder: Path) -> None:
