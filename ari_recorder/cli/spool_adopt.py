@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives import hashes
 
 from ..config.machine import Machine
 from ..disk import durable
+from ..evidence.found_seal import Log, Logs
 from ..model.errors import ConfigError, RecorderError, TransientError
 from ..runtime import presence, requests
-from ..runtime.foundations import CERTIFICATES, spools
+from ..runtime.foundations import CERTIFICATES, CHAIN, spools
 from ..runtime.requests import Outcome, Request
 from ..runtime.spool_desk import ADOPT
 from ..spool.adoption import Adopted, Adoption, recordings_in
@@ -38,6 +39,12 @@ Certificate = Annotated[
     list[Path] | None,
     typer.Option("--certificate", help="The other recorder's certificate, delivered with what it sealed."),
 ]
+ChainLog = Annotated[
+    Path | None,
+    typer.Option(
+        "--chain", help="The other recorder's chain.jsonl: what it says is sealed is not sealed again."
+    ),
+]
 
 
 def adopt(
@@ -45,6 +52,7 @@ def adopt(
     move: Move = False,
     recordings: Legs = None,
     certificate: Certificate = None,
+    chain: ChainLog = None,
     config: ConfigPath = None,
     json: Json = False,
 ) -> None:
@@ -60,7 +68,8 @@ def adopt(
         spool = spools(settings)
         _make_folders(settings, spool)
         news = _News(settings.recorder.state)
-        work = _Work(settings, Adoption(spool, news.tell, move=move, recordings=recordings))
+        logs = _logs(settings, chain)
+        work = _Work(settings, Adoption(spool, news.tell, move=move, recordings=recordings, logs=logs))
         try:
             work.run(sources)
         finally:
@@ -69,6 +78,7 @@ def adopt(
     if json:
         emit({"adopted": [one.id for one in work.adopted],
               "refused": {str(path): str(error) for path, error in work.refused.items()},
+              "sealed_again": [one.id for one in work.adopted if one.doubted],
               "unlocked": sorted(map(str, work.unlocked)),
               "certificates_missing": sorted(work.strangers)})  # fmt: skip
     else:
@@ -149,6 +159,13 @@ class _News:
         return answer is not None and answer.outcome is Outcome.DONE
 
 
+def _logs(settings: Machine, theirs: Path | None) -> Logs:
+    own = settings.recorder.state / CHAIN
+    if theirs is not None and not theirs.is_file():
+        raise ConfigError("evidence.unreadable", f"{theirs} is not there, or is no file.")
+    return Logs(Log(theirs) if theirs is not None else None, Log(own) if own.exists() else None)
+
+
 def _make_folders(settings: Machine, spool: Spools) -> None:
     """Those of a spool that was never used; its recorder's user must own them."""
     with as_owner_of(settings.recorder.state):
@@ -182,6 +199,9 @@ def _print(work: _Work) -> None:
     for fingerprint in sorted(work.strangers):
         err.print(f"[yellow]![/] The certificate {fingerprint[:16]}… is not here, so targets get it from "
                   "nobody. Take it from an archive and say --certificate.")  # fmt: skip
+    if doubted := [one.id for one in work.adopted if one.doubted]:
+        err.print(f"[yellow]![/] Sealed again here, with a note: {shown(', '.join(doubted))}. Whether the "
+                  "seal begun there counts, only that recorder's log can tell (--chain).")  # fmt: skip
     for spool in sorted(work.unlocked):
         err.print(f"[yellow]![/] {shown(spool)} cannot be locked (a share for reading only?): make sure that "
                   "no recorder works in it.")  # fmt: skip

@@ -137,6 +137,11 @@ ADOPTED = "adopted"
 """The note of a recording that came from another recorder's spool (`ari-recorder spool adopt`)."""
 
 
+RESEALED = "resealed"
+"""The note of an adopted recording whose first seal perhaps counts in its own recorder's chain, and perhaps
+had not been committed: that chain's log was not there to tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """One announcement played to the outside party."""

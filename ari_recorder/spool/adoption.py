@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import stat
@@ -24,11 +23,11 @@ from ..audio.legs import leg_file
 from ..disk import durable
 from ..disk.digest import digest_of
 from ..disk.faults import fault_point
-from ..evidence import manifest
+from ..evidence.found_seal import NO_LOGS, Logs, doubtful_seal, found_seal
 from ..evidence.seal import TEMPORARY
 from ..model.errors import IntegrityError, PermanentError, TransientError
-from ..model.evidence import Sealed, SealedFile
-from ..model.recording import ADOPTED, Note, Recording, State
+from ..model.evidence import SealedFile
+from ..model.recording import ADOPTED, RESEALED, Note, Recording, State
 from .berth import berth
 from .folders import (
     ADOPTING,
@@ -64,6 +63,8 @@ class Adopted:
     state: State
     certificate_sha256: str | None
     """Of a sealed recording: whose seal it has."""
+    doubted: bool
+    """It is sealed again here, for whether its first seal counts could not be told (`Note` RESEALED)."""
     locked: bool
     """Whether its source could be locked against a recorder that works there."""
 
@@ -88,7 +89,8 @@ def recordings_in(folder: Path) -> list[Path]:
 class Adoption:
     """Into `spool`, by copying, or by moving with `move`. `recordings` is the recording folder of the dead
     PBX, where it could be rescued: legs that its recorder had no time to fetch. `tell` puts an id before this
-    spool's recorder, durably, whether one runs or not (OSError); told twice is no harm."""
+    spool's recorder, durably, whether one runs or not (OSError); told twice is no harm. `logs` tell
+    what was sealed where its journal does not."""
 
     def __init__(
         self,
@@ -97,11 +99,13 @@ class Adoption:
         *,
         move: bool = False,
         recordings: Path | None = None,
+        logs: Logs = NO_LOGS,
     ) -> None:
         self._spool = spool
         self._tell = tell
         self._move = move
         self._recordings = recordings
+        self._logs = logs
 
     def take(self, source: Path) -> Adopted:
         """Adopt one recording. Taken once more it is no harm.
@@ -129,7 +133,9 @@ class Adoption:
                 _clear(source)
                 fault_point("adopt.cleared")
         sealed = recording.sealed
-        return Adopted(recording.id, recording.state, sealed.certificate_sha256 if sealed else None, locked)
+        doubted = sealed is None and any(note.what == RESEALED for note in recording.notes)
+        certificate = sealed.certificate_sha256 if sealed else None
+        return Adopted(recording.id, recording.state, certificate, doubted, locked)
 
     def _bring(self, source: Path, recording: Recording) -> Recording:
         files = _files(source)
@@ -154,7 +160,11 @@ class Adoption:
         (new / "legs").mkdir(mode=0o700)
         for path in files:
             durable.copy(path, new / path.relative_to(source))
-        recording = self._checked(recording, new)
+        try:
+            recording = self._checked(recording, new)
+        except IntegrityError as error:  # the copy goes; what a person is to look at is the source
+            sentence = error.sentence.replace(str(new), str(source))
+            raise IntegrityError(error.code, sentence, remedy=error.remedy) from error
         recording = due_now(recording).noted(_came_from(source))
         durable.write_atomically(new / JOURNAL, journal_bytes(recording))
         for folder in (new / "legs", new):
@@ -182,9 +192,11 @@ class Adoption:
             for file in recording.sealed.files:
                 _demand_whole(new / file.name, file)
             return recording
-        sealed = _seal_in(new)
+        sealed = found_seal(recording, new, self._logs)
         if sealed is not None:  # killed between the seal and its journal
             return replace(recording, sealed=sealed, state=State.SEALED)
+        if (begun := doubtful_seal(new, self._logs)) is not None:
+            recording = recording.noted(_sealed_again(begun))
         for path in new.glob(TEMPORARY + "*"):
             path.unlink()  # of a seal that never came to be
         if recording.state in DEAD:
@@ -209,6 +221,11 @@ def _same(here: Recording, source: Path) -> Recording:
 
 def _came_from(source: Path) -> Note:
     return Note(datetime.now(UTC), ADOPTED, f"taken over from {source}")
+
+
+def _sealed_again(begun: str) -> Note:
+    detail = f"a seal was begun where it was recorded ({begun}); whether it counts there was not known"
+    return Note(datetime.now(UTC), RESEALED, detail)
 
 
 def _files(source: Path) -> list[Path]:
@@ -236,35 +253,6 @@ def _demand_whole(path: Path, file: SealedFile) -> None:
             f"The file {file.name} is not what was sealed; the recording is not adopted.",
             remedy="Look for another copy of it, on the disk or in a target. Keep this one as it is.",
         )
-
-
-def _seal_in(folder: Path) -> Sealed | None:
-    """The seal that lies in a folder whose journal does not know of it; None when there is none.
-
-    IntegrityError when there is one that is not whole.
-    """
-    for path in folder.glob("[!.]*.sig"):
-        name, signature = path.name.removesuffix(".sig"), hashlib.sha256(path.read_bytes()).hexdigest()
-        try:
-            content = manifest.decode((folder / f"{name}.json").read_bytes())
-            link = manifest.link_in(content, signature)
-            names = [str(audio["name"]) for audio in content["audio"]]
-            certificate = str(content["recording"]["certificate_sha256"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(
-                "evidence.missing", f"The seal {path.name} is not whole: {error}."
-            ) from error
-        names += [name + suffix for suffix in ("_info.txt", ".json", ".sha256", ".sig")]
-        files = tuple(_sealed_file(folder / each) for each in names)
-        return Sealed(name, files, link, certificate)
-    return None
-
-
-def _sealed_file(path: Path) -> SealedFile:
-    if not path.is_file():
-        raise IntegrityError("evidence.missing", f"The sealed file {path.name} is missing.")
-    sha256, size = digest_of(path)
-    return SealedFile(path.name, size, sha256)
 
 
 @contextmanager

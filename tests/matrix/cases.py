@@ -185,6 +185,34 @@ class Statements(Calls):
         """Until it is sealed a gap stands in the memory or in the spool; `settled` shows that it does."""
 
 
+class SealsAndAdopts(Calls):
+    """Whenever the other host died: sealed once, in its chain or in ours, and never in both."""
+
+    scene = "seal_and_adopt"
+
+    def begin(self, folder: Path) -> None:
+        (folder / "spool").mkdir()
+        with Spool(folder / scenes.SOURCE) as spool:
+            scenes.captured(spool)
+        scenes.legs_of_asterisk(folder)
+
+    def settled(self, folder: Path, moment: str) -> None:
+        self._demand_intact(folder)
+        assert not [p for p in (folder / "a").rglob("*") if is_part(p.name)]
+        for name in ("spool", scenes.SOURCE):
+            with Spool(folder / name):  # every start clears the trash
+                pass
+            assert {p.name for p in (folder / name).iterdir()} <= {"lock", ".adopting"}
+
+    def _demand_intact(self, folder: Path) -> None:
+        logs = [folder / "dead-chain.jsonl", folder / "state/chain.jsonl"]
+        (log,) = (path for path in logs if path.exists() and path.stat().st_size)
+        assert len(log.read_bytes().splitlines()) == 1
+        report = verify([folder / "a"], chain_log=log)
+        assert report.ok, report.findings
+        assert report.recordings == 1
+
+
 class TornChain(Case):
     scene = "open_torn_chain"
 
