@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,19 +13,12 @@ from cryptography.hazmat.primitives import hashes
 from ..config.machine import Machine
 from ..disk import durable
 from ..evidence.found_seal import Log, Logs
-from ..model.errors import ConfigError, RecorderError, TransientError
-from ..runtime import presence, requests
+from ..model.errors import ConfigError, RecorderError
 from ..runtime.foundations import CERTIFICATES, CHAIN, spools
-from ..runtime.requests import Outcome, Request
-from ..runtime.spool_desk import ADOPT
 from ..spool.adoption import Adopted, Adoption, recordings_in
-from ..spool.places import Spools
 from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
-from .owner import as_owner_of
-from .spool_retry import awaited
-
-BATCH = 100
-"""Requests that are put together into one."""
+from .owner import as_owner_of, make_folders
+from .spool_news import News
 
 Folders = Annotated[list[Path], typer.Argument(help="Recording folders, or whole spools.")]
 Move = Annotated[bool, typer.Option("--move", help="Remove each from where it was once it is here.")]
@@ -66,8 +57,8 @@ def adopt(
         _keep_certificates(settings, certificate or [])
         sources = [source for folder in folders for source in recordings_in(folder.absolute())]
         spool = spools(settings)
-        _make_folders(settings, spool)
-        news = _News(settings.recorder.state)
+        make_folders(spool, settings.recorder.state)
+        news = News(settings.recorder.state)
         logs = _logs(settings, chain)
         work = _Work(settings, Adoption(spool, news.tell, move=move, recordings=recordings, logs=logs))
         try:
@@ -114,65 +105,11 @@ class _Work:
                 self.unlocked.add(source.parent)
 
 
-class _News:
-    """Tells the recorder what is in its spool now, whether one runs or not: a request outlives both."""
-
-    def __init__(self, state: Path) -> None:
-        self._state = state
-        self._asked: list[Request] = []
-        self._gathered: list[Request] = []
-
-    def tell(self, recording_id: str) -> None:
-        """Durable when this returns; OSError."""
-        with as_owner_of(self._state):
-            self._asked.append(requests.ask(self._state, ADOPT, recording_id))
-        if len(self._asked) == BATCH:
-            self.gather()
-
-    def gather(self) -> None:
-        """One request instead of many: nobody may read them for days. OSError."""
-        waiting = [each for each in self._asked if not self._done(each)]
-        with as_owner_of(self._state), durable.explained("Telling the recorder"):
-            if waiting:
-                words = (word for each in waiting for word in each.words)
-                self._gathered.append(requests.ask(self._state, ADOPT, *words))
-            for each in self._asked:
-                requests.forget(self._state, each)
-        self._asked = []
-
-    def heard(self) -> bool:
-        """Wait until a running recorder has heard it all; False when it has not in time. Where none runs, the
-        next one's start finds what was told."""
-        running = presence.read(self._state)
-        if running is None or not running.alive(datetime.now(UTC)):
-            return True
-        for each in self._gathered:
-            try:
-                awaited(self._state, each)
-            except TransientError:
-                return False
-            requests.forget(self._state, each)
-        return True
-
-    def _done(self, request: Request) -> bool:
-        answer = requests.answer(self._state, request)
-        return answer is not None and answer.outcome is Outcome.DONE
-
-
 def _logs(settings: Machine, theirs: Path | None) -> Logs:
     own = settings.recorder.state / CHAIN
     if theirs is not None and not theirs.is_file():
         raise ConfigError("evidence.unreadable", f"{theirs} is not there, or is no file.")
     return Logs(Log(theirs) if theirs is not None else None, Log(own) if own.exists() else None)
-
-
-def _make_folders(settings: Machine, spool: Spools) -> None:
-    """Those of a spool that was never used; its recorder's user must own them."""
-    with as_owner_of(settings.recorder.state):
-        for place in spool.in_use():
-            if place.mounted(spool.known(place)):
-                with suppress(OSError):  # one that cannot be made takes nothing, which is said then
-                    durable.make_folder(place.root)
 
 
 def _keep_certificates(settings: Machine, files: Iterable[Path]) -> None:

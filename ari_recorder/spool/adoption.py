@@ -28,16 +28,14 @@ from ..evidence.seal import TEMPORARY
 from ..model.errors import IntegrityError, PermanentError, TransientError
 from ..model.evidence import SealedFile
 from ..model.recording import ADOPTED, RESEALED, Note, Recording, State
+from .arrival import arriving
 from .berth import berth
 from .folders import (
-    ADOPTING,
-    ADOPTION_LOCK,
     JOURNAL,
     LOCK,
     TRASH,
     Locks,
     RecordingFolder,
-    adopting,
     journal_bytes,
 )
 from .places import Spools
@@ -141,23 +139,11 @@ class Adoption:
         files = _files(source)
         wanted = sum(path.stat().st_size + 4096 for path in (*files, *self._legs_elsewhere(recording.id)))
         root = berth(self._spool, recording.id, wanted).root
-        with adopting(root):
-            new = root / (ADOPTING + recording.id)
-            try:
-                recording = self._copied(source, files, recording, new)
-                fault_point("adopt.copied")
-                durable.rename(new, root / recording.id)
-            except BaseException:
-                shutil.rmtree(new, ignore_errors=True)  # others may need the space to end in order
-                raise
-            fault_point("adopt.renamed")
-            durable.sync_folder(root)
-        return recording
+        with arriving(root, recording.id) as new:
+            return self._copied(source, files, recording, new)
 
     def _copied(self, source: Path, files: list[Path], recording: Recording, new: Path) -> Recording:
-        """All of it in the folder `new`, checked, durable and journalled."""
-        new.mkdir(mode=0o700)
-        (new / "legs").mkdir(mode=0o700)
+        """All of it in the folder `new`, checked and journalled."""
         for path in files:
             durable.copy(path, new / path.relative_to(source))
         try:
@@ -167,9 +153,6 @@ class Adoption:
             raise IntegrityError(error.code, sentence, remedy=error.remedy) from error
         recording = due_now(recording).noted(_came_from(source))
         durable.write_atomically(new / JOURNAL, journal_bytes(recording))
-        for folder in (new / "legs", new):
-            durable.sync_folder(folder)
-        _give(new, new.parent)
         return recording
 
     def _legs_elsewhere(self, recording_id: str) -> list[Path]:
@@ -298,14 +281,6 @@ def _clear(source: Path) -> None:
     trash = source.with_name(TRASH + source.name)
     durable.publish(source, trash)
     shutil.rmtree(trash, ignore_errors=True)
-
-
-def _give(new: Path, root: Path) -> None:
-    """What root adopts must belong to the recorder's own user."""
-    owner = root.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        for path in (root / ADOPTION_LOCK, new, *new.rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _none(sentence: str) -> PermanentError:

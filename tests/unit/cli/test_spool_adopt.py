@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ari_recorder.cli import spool_adopt
+from ari_recorder.cli import spool_news
 from ari_recorder.disk import faults
 from ari_recorder.evidence.chain import Chain
 from ari_recorder.evidence.verify import verify
@@ -42,7 +42,7 @@ def test_a_command_that_is_killed_after_the_source_is_gone_has_told_the_recorder
 def test_a_recorder_that_does_not_run_now_is_told_in_few_words(
     host: Host, dead: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool_adopt, "BATCH", 3)
+    monkeypatch.setattr(spool_news, "BATCH", 3)
     for number in range(5):
         dead.captured(f"r-{number}")
     host.told("spool", "adopt", str(dead.spool.root))
