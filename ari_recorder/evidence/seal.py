@@ -53,8 +53,10 @@ def seal(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain
             check_name(name)
             _check_audio(assembled, folder, name)
             link = _commit(recording, folder, name, keys, chain, now)
-        _settle(folder, link.name, assembled)
-        return _read_back(folder, link, keys)
+        settle(folder, link.name, assembled)
+        sealed = read_back(folder, link)
+        _demand_own(sealed, folder, keys)
+        return sealed
 
 
 def _commit(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain, now: datetime) -> Link:
@@ -104,9 +106,10 @@ def _clear(folder: Path, name: str) -> None:
             )
 
 
-def _settle(folder: Path, name: str, assembled: Assembled) -> None:
-    """Final names for all that does not have them yet."""
-    pairs = [(folder / file.name, folder / final) for file, final in _finals(assembled, name)]
+def settle(folder: Path, name: str, assembled: Assembled | None) -> None:
+    """Final names for all that does not have them yet; IntegrityError `evidence.missing`."""
+    audio = _finals(assembled, name) if assembled else []
+    pairs = [(folder / file.name, folder / final) for file, final in audio]
     pairs += [(folder / (TEMPORARY + suffix), folder / (name + suffix)) for suffix in WRITTEN]
     for source, final in pairs:
         if final.exists():
@@ -138,8 +141,8 @@ def _check_audio(assembled: Assembled, folder: Path, name: str) -> None:
             )
 
 
-def _read_back(folder: Path, link: Link, keys: Keys) -> Sealed:
-    """What lies on the disk now, compared with the link and with the list of hashes."""
+def read_back(folder: Path, link: Link) -> Sealed:
+    """What lies on the disk now, compared with the link and the list of hashes; IntegrityError, OSError."""
     own = {suffix: (folder / (link.name + suffix)).read_bytes() for suffix in (".sha256", ".sig")}
     if hashlib.sha256(own[".sig"]).hexdigest() != link.signature_sha256:
         raise _altered(folder / f"{link.name}.sig")
@@ -155,12 +158,18 @@ def _read_back(folder: Path, link: Link, keys: Keys) -> Sealed:
         files.append(SealedFile(link.name + suffix, size, digest))
     for suffix, data in own.items():
         files.append(SealedFile(link.name + suffix, len(data), hashlib.sha256(data).hexdigest()))
-    certificate = _certificate_in(folder / f"{link.name}.json")
-    # The padding has no random part, so the same key makes the same signature. A key that was changed
-    # since cannot tell: then the hashes have to do.
-    if name != link.name or (certificate == keys.fingerprint and keys.sign(own[".sha256"]) != own[".sig"]):
+    if name != link.name:
         raise _altered(folder / f"{link.name}.sha256")
-    return Sealed(link.name, tuple(files), link, certificate)
+    return Sealed(link.name, tuple(files), link, _certificate_in(folder / f"{link.name}.json"))
+
+
+def _demand_own(sealed: Sealed, folder: Path, keys: Keys) -> None:
+    """The padding has no random part, so the same key makes the same signature. A key that was changed since
+    cannot tell: then the hashes have to do."""
+    sums, signature = (folder / (sealed.name + suffix) for suffix in (".sha256", ".sig"))
+    own = sealed.certificate_sha256 == keys.fingerprint
+    if own and keys.sign(sums.read_bytes()) != signature.read_bytes():
+        raise _altered(sums)
 
 
 def _certificate_in(path: Path) -> str:

@@ -138,6 +138,14 @@ ADOPTED = "adopted"
 """The note of a recording that came from another recorder's spool (`ari-recorder spool adopt`)."""
 
 
+ORPHANED = "orphaned"
+"""The note of a recording whose journal was lost and that was made of its legs (`ari-recorder spool
+orphans`): of the call only what the legs tell is known."""
+RESEALED = "resealed"
+"""The note of an adopted recording whose first seal perhaps counts in its own recorder's chain, and perhaps
+had not been committed: that chain's log was not there to tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """One announcement played to the outside party."""
@@ -173,7 +181,8 @@ class Call:
     pbx: str
     channel: str
     """Id of the followed channel."""
-    direction: Direction
+    direction: Direction | None
+    """None where nobody knows it any more (`Note` ORPHANED)."""
     caller: Party
     callee: Party
     linkedid: str = ""

@@ -69,7 +69,7 @@ class Place:
     def open(self, known: Known | None) -> None:
         """Make it ours; RecorderError `spool.*`. `known` is how it was when last in use."""
         try:
-            self._demand_same(known)
+            self.demand_mounted(known)
             self.id = _read(self.root / MARK) or ""
             self.spool.open()
             try:
@@ -154,12 +154,12 @@ class Place:
             durable.publish(path, trash)
         shutil.rmtree(trash, ignore_errors=True)
 
-    def _demand_same(self, known: Known | None) -> None:
+    def demand_mounted(self, known: Known | None) -> None:
         """An empty mount point must not be filled: what waits on the disk would be forgotten.
 
         The id tells, not what is mounted: in a unit's sandbox the bare folder is a mount point, too. A RAM
         disk forgets its id, and an empty mark is an admin's word that this folder is the right one. A folder
-        that was left empty may lie on any disk, where one was.
+        that was left empty may lie on any disk, where one was. TransientError `spool.unusable`.
         """
         if known is None or (known.volatile and self.volatile):
             return
@@ -171,6 +171,14 @@ class Place:
             exchanged = not known.id and known.mount == str(disk_at(self.root))
         if not exchanged and found not in (known.id.encode(), b""):
             raise _not_mounted(self.root)
+
+    def mounted(self, known: Known | None) -> bool:
+        """Not the bare mount point of the disk that was used last."""
+        try:
+            self.demand_mounted(known)
+        except RecorderError:
+            return False
+        return True
 
     def _identity(self) -> str:
         """The folder's id, which it gets when it has none."""

@@ -24,7 +24,7 @@ from ..model.errors import PermanentError, RecorderError, TransientError
 from ..model.recording import Recording, State
 from .folders import Locks, RecordingFolder, Spool
 from .glance import glance
-from .ledger import Ledger, Move
+from .ledger import Known, Ledger, Move
 from .place import Place, clear_arrivals
 from .relocation import carry, settle
 from .waits import Waits, open_in_time
@@ -104,7 +104,7 @@ class Spools(Spool):
         self.places = [Place(PRIMARY, primary)]
         if second is not None:
             self.places.append(Place(SECOND, second))
-        self._stop_at_free = stop_at_free
+        self.stop_at_free = stop_at_free
         self._opened = False
         self._guard = threading.RLock()
         self._homes: dict[str, Place] = {}
@@ -234,6 +234,16 @@ class Spools(Spool):
         for folder in self.all():
             yield folder, glance(str(folder.path / "recording.json"), folder.id)
 
+    def in_use(self) -> list[Place]:
+        """The folders that were not left, the best for a new recording first; none need be open here."""
+        if not self._opened:
+            self._read_ledger()
+        return sorted(self._watched(), key=self._rank)
+
+    def known(self, place: Place) -> Known | None:
+        """How a folder was when last in use."""
+        return next((k for k in self.ledger.placement.known if k.path == str(place.root)), None)
+
     # -- moving --------------------------------------------------------------------------------------------
 
     def move(self, recording_id: str, destination: Place, floor: int | None = None) -> Moved:
@@ -250,7 +260,7 @@ class Spools(Spool):
             try:
                 carry(
                     recording_id, source, destination, self.ledger,
-                    self._stop_at_free if floor is None else floor,
+                    self.stop_at_free if floor is None else floor,
                 )  # fmt: skip
             finally:
                 counts = self.ledger.hides(source.root, recording_id)
@@ -314,8 +324,7 @@ class Spools(Spool):
                 self._open_now(place)
 
     def _open_now(self, place: Place) -> None:
-        known = {each.path: each for each in self.ledger.placement.known}
-        place.open(known.get(str(place.root)))
+        place.open(self.known(place))
         if place.id:
             with suppress(OSError):
                 self.ledger.know(place.known)
@@ -325,7 +334,7 @@ class Spools(Spool):
 
     def _keep_reserve(self, place: Place) -> None:
         """Made again only where there is plenty, so that it does not come and go with every journal."""
-        if not place.reserve.held and (facts := place.space()).free > facts.floor(self._stop_at_free):
+        if not place.reserve.held and (facts := place.space()).free > facts.floor(self.stop_at_free):
             place.reserve.hold()
 
     def _fail(self, place: Place, error: RecorderError) -> None:
@@ -336,14 +345,16 @@ class Spools(Spool):
 
     def _order(self, new: bool) -> list[Place]:
         """Where a recording may begin, the best first; a folder that is being left takes no new one."""
-        placement = self.ledger.placement
-        ready = [place for place in self.places if place.ready]
-        ready.sort(key=lambda p: (str(p.root) != placement.begin_in, str(p.root) in placement.leaving))
-        return [p for p in ready if not (new and str(p.root) in placement.leaving)]
+        ready = sorted((place for place in self.places if place.ready), key=self._rank)
+        return [p for p in ready if not (new and str(p.root) in self.ledger.placement.leaving)]
+
+    def _rank(self, place: Place) -> tuple[bool, bool]:
+        placement, root = self.ledger.placement, str(place.root)
+        return (root != placement.begin_in, root in placement.leaving)
 
     def _create(self, place: Place, recording: Recording, *, new: bool) -> None:
         if new:
-            place.demand_room(self._stop_at_free)
+            place.demand_room(self.stop_at_free)
             place.spool.create(recording)
             return
         with durable.explained("Noting where the recording is"):
@@ -373,7 +384,7 @@ class Spools(Spool):
         if self._opened:
             return [place for place in self.places if place.ready]
         self._read_ledger()
-        return [place for place in self.places if place.root.is_dir()]
+        return [p for p in self._watched() if p.root.is_dir() and p.mounted(self.known(p))]
 
     def _listed(self, place: Place) -> Iterable[tuple[str, Place]]:
         return ((name, place) for name in self.names(place))
