@@ -5,11 +5,6 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 LAB := $(PYTHON) -m ari_recorder.lab
-TEST := $(LAB) run -- $(BIN)/python -m pytest
-QUICK := tests/unit tests/scenarios tests/conformance
-# Real calls in real time want the machine for themselves, one after the other.
-LIVE := tests/integration tests/crash tests/soak
-
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
@@ -23,12 +18,7 @@ demo: needs venv ## Record a real call, step by step, and show what became of it
 	@exec $(BIN)/ari-recorder demo $(ARGS)
 
 test: needs lint ## Lint, types and every test (ARGS="…" goes to pytest)
-ifneq ($(ARGS),)
-	@exec $(LAB) run -- $(BIN)/python -m pytest $(ARGS)
-else
-	@status=0; $(TEST) -n 2 --dist worksteal $(QUICK) || status=$$?; \
-	test $$status -gt 1 && exit $$status; $(TEST) $(LIVE) || status=$$?; exit $$status
-endif
+	@exec $(LAB) run -- $(BIN)/python -m $(if $(ARGS),pytest $(ARGS),tests)
 
 lint: venv-dev ## Lint, formatting, types and the law of dependency only
 	$(BIN)/ruff check .

@@ -5,9 +5,11 @@ A test that needs one is never skipped: without an engine it fails with the sent
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from _pytest.terminal import TerminalReporter
 
@@ -16,6 +18,13 @@ from ari_recorder.lab.pbx import Pbx, sweep
 from ari_recorder.lab.progress import spoken
 from ari_recorder.lab.runfolder import RunFolder
 from ari_recorder.lab.sftpd import SftpServer
+
+pytest_plugins = ("tests.skips",)
+
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    # The same examples each time, so that a change fails by what it changed; new ones are for everybody else.
+    hypothesis.settings.load_profile("ci")
 
 _SERVERS = {"engine", "pbx22", "pbx22_debian", "pbx16"}
 _IN_REAL_TIME = {"integration", "crash", "soak"}

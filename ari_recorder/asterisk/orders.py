@@ -83,7 +83,7 @@ class Orders:
     async def carry_out(self, command: Command) -> list[Event]:
         """Do it and say what came of it: `ChannelRead`, `CommandFailed`, or nothing to be said.
 
-        TypeError for orders that are not for Asterisk (Save, Finish, Refuse, Wake).
+        TypeError for orders that are not for Asterisk (Save, Finish, Refuse, Misread, Wake).
         """
         match command:
             case Together():

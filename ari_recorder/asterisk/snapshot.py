@@ -11,6 +11,7 @@ from functools import partial
 from ..capture.events import Channel, Snapshot
 from .ari.client import AriClient
 from .ari.events import is_snoop
+from .ari.models import HOLDING
 from .ari.transport import RefusedError
 from .ari.turns import in_turns
 
@@ -39,7 +40,7 @@ async def read_snapshot(client: AriClient, application: str, wanted: Iterable[st
     return Snapshot(
         at=at,
         channels=tuple(channels),
-        bridges={bridge.id: bridge.channels for bridge in bridges},
+        bridges={bridge.id: bridge.channels for bridge in bridges if bridge.bridge_type != HOLDING},
         live_recordings=frozenset(name for name, runs in zip(names, running, strict=True) if runs),
         gated=gated,
         asterisk_began_at=began_at,

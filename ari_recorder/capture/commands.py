@@ -131,6 +131,15 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Misread:
+    """Log that words of the dialplan's wish mean nothing."""
+
+    channel: str
+    name: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """Say `Woke(token)` after so many seconds."""
 
@@ -160,6 +169,7 @@ Command: TypeAlias = (
     | Alarm
     | AllClear
     | Refuse
+    | Misread
     | Wake
     | Together
 )

@@ -84,7 +84,7 @@ class Dialled(Event):
 class BridgeEntered(ChannelEvent):
     bridge: str
     members: tuple[str, ...]
-    """Channel ids in the bridge, the entering one included."""
+    """Channel ids that are with one another in the bridge, the entering one included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class Snapshot:
     at: datetime
     channels: tuple[Channel, ...]
     bridges: Mapping[str, tuple[str, ...]]
-    """Bridge id → channel ids."""
+    """Bridge id → channel ids that are with one another: no holding bridges (parking lots, music on hold)."""
     live_recordings: frozenset[str]
     """Names of recordings running now."""
     gated: frozenset[str] = frozenset()

@@ -15,6 +15,9 @@ SOON = 6.0
 """Seconds in which a call without prompts is let go whatever happens. Usual is 30 ms; a disk that hangs is
 waited for 4 s, and so is a recording that must run first."""
 
+UNKNOWN_WISH = "unknown-wish"
+"""Told in ARI_RECORDER_FAILURE of a wish that was not understood, perhaps a `forbid` with a typing error."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stay:
@@ -44,6 +47,8 @@ class Gate:
         """The call is being ended: it goes nowhere any more."""
         self.failure = ""
         """The word of what fails now, if anything does."""
+        self.misread = ""
+        """UNKNOWN_WISH where the dialplan's wish was not understood."""
 
     @property
     def heard(self) -> bool:
@@ -98,7 +103,9 @@ class Gate:
             return []
         self.holds_call = self.waits = False
         recording = self._ledger.recording
-        return [LetGo(recording.call.channel, result_variables(result, recording, self.failure))]
+        return [
+            LetGo(recording.call.channel, result_variables(result, recording, self.failure or self.misread))
+        ]
 
     def _change_last(self, **fields: object) -> None:
         *before, last = self._ledger.recording.announcements
@@ -108,8 +115,9 @@ class Gate:
 def result_variables(result: str, recording: Recording | None, failure: str = "") -> Mapping[str, str]:
     """What the dialplan finds after the gate (FEATURES R8).
 
-    `result`: `recording`, `refused`, `failed`, or `noted` for a user's own call, decided once it is dialled.
-    `failure`: a word of `capture.failure.Failure`, or `defect`, `overdue` (runtime).
+    `result`: `recording`, `refused`, `failed`, or `noted`: decided once somebody is called. That is a user's
+    own call, or one that only settings for certain users can take.
+    `failure`: a word of `capture.failure.Failure`, UNKNOWN_WISH, or `defect`, `overdue` (runtime).
     """
     values = {"ARI_RECORDER_RESULT": result}
     if failure:

@@ -73,8 +73,15 @@ class Ledger:
         if len(self.recording.notes) <= MOST_NOTES:
             self.recording = self.recording.noted(Note(at, what, detail))
 
+    def defective(self, at: datetime) -> None:
+        """This Asterisk turns out to lose frames, or was known to: the recording says so, once."""
+        if self.noted("translator") is None:
+            self.note(at, "translator", DEFECT)
+
     def away(self, snapshot: Snapshot, detail: str) -> None:
         """The recorder heard nothing of the call, from when on where that is known, to this snapshot."""
+        if self.world.reorders_lost:
+            self.defective(snapshot.at)
         known = snapshot.deaf_since is not None and snapshot.deaf_since < snapshot.at
         began = self.recording.call.created_at or self.recording.decided_at
         since = max(snapshot.deaf_since or snapshot.at, min(began, snapshot.at)) if known else snapshot.at

@@ -7,12 +7,14 @@ remembers are hung up, and calls that began meanwhile are decided now, with the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TypeAlias
 
 from ..model.call import CallFacts, Direction
 from ..model.recording import Note, Recording
+from . import calls
 from . import events as ev
 from .commands import DropChannel
 from .pair import recording_in
@@ -43,8 +45,7 @@ def reconcile(
     `recordings`: every journalled recording of this PBX in state decided or capturing. `each` does the work
     for one recording or channel: a defect in one must not keep the others from being recorded.
     """
-    board.adopt(snapshot)
-    orders: list[Order] = []
+    orders = board.adopt(snapshot)
     for recording in recordings:
         orders += each(partial(_resumed, board, recording, snapshot))
     followed = {session.channel for session in board.sessions.values()}
@@ -106,7 +107,9 @@ def _facts_of_late(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapsho
     """The call that a channel found on the PBX belongs to, where that can be told for sure."""
     trunk = board.judge.trunk_of(channel.endpoint)
     if trunk is not None and not _was_dialled(channel):
-        return board.inbound(snapshot.at, channel, trunk)
+        facts = calls.inbound(snapshot.at, channel, trunk)
+        user = _talks_with(board, channel, snapshot)
+        return calls.rung(facts, user) if user is not None else facts
     if trunk is not None:
         return CallFacts(
             caller=channel.connected,
@@ -123,6 +126,15 @@ def _internal(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) ->
     """A user who talks with exactly one other user whom he called: that is an internal call for sure."""
     if _was_dialled(channel) or channel.technology in ("Local", "Snoop") or channel.state != "Up":
         return None
+    other = _talks_with(board, channel, snapshot)
+    if other is None:
+        return None
+    # What was dialled is not told any more: `exten` has moved on with the dialplan.
+    return calls.internal(snapshot.at, replace(channel, exten=""), other)
+
+
+def _talks_with(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> ev.Channel | None:
+    """The one user, called on behalf of somebody, with whom a channel talks."""
     known = {each.id: each for each in snapshot.channels}
     bridges = [members for members in snapshot.bridges.values() if channel.id in members]
     if len(bridges) != 1 or len(bridges[0]) != 2:
@@ -130,16 +142,9 @@ def _internal(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) ->
     other = known.get(next(each for each in bridges[0] if each != channel.id))
     if other is None or not _was_dialled(other) or other.technology in ("Local", "Snoop"):
         return None
-    if board.judge.trunk_of(other.endpoint) is not None:
-        return None
-    return CallFacts(
-        caller=channel.caller,
-        callee=other.caller,
-        direction=Direction.INTERNAL,
-        at=snapshot.at,
-        user=channel.endpoint,
-    )
+    return other if board.judge.trunk_of(other.endpoint) is None else None
 
 
 def _was_dialled(channel: ev.Channel) -> bool:
-    return channel.app == "AppDial"
+    """Called by another channel, or by a program: that shows only until it is answered (`AppDial2`)."""
+    return channel.app in ("AppDial", "AppDial2")

@@ -72,9 +72,9 @@ class Session:
         commands = [self.ledger.save(), read] if late else self._take("start", read)
         return [*commands, self.poll_later()]
 
-    def enter_gate(self, at: datetime) -> list[Command]:
+    def enter_gate(self, at: datetime, misread: str = "") -> list[Command]:
         """The call waits in Stasis: announce, then let it go; without announcement at once."""
-        self.gate.holds_call = True
+        self.gate.holds_call, self.gate.misread = True, misread
         if self.gate.playing:
             return []
         if not self.gate.due:

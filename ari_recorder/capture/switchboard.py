@@ -3,9 +3,10 @@
 Pure: `handle(event)` returns orders, each with the worker that must carry it out. How calls are recognised:
 
 - inbound: a channel of a trunk's endpoint created in state `Ring` (it calls us);
-- outbound: a dialled leg on a trunk's endpoint; internal: a dialled leg of an ordinary endpoint, called by
-  another ordinary endpoint. Legs called on behalf of a call that is followed already belong to that call,
-  also through `Local/` channels.
+- outbound: a dialled leg on a trunk's endpoint, whether a channel or a program dials it;
+- internal: a dialled leg of an ordinary endpoint, called by another ordinary endpoint.
+
+Legs called on behalf of a call that is followed already belong to that call, also through `Local/` channels.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from ..model.call import CallFacts, Decision, Direction, Party, Wish
+from ..model.call import CallFacts, Decision, Direction, Wish
 from ..model.delivery import Delivery
 from ..model.recording import Call, Chosen, Recording, State
+from . import calls
 from . import events as ev
-from .commands import Command, LetGo, Refuse
-from .gate import SOON, Stay, result_variables
+from .commands import Command, LetGo, Misread, Refuse
+from .gate import SOON, UNKNOWN_WISH, Stay, result_variables
 from .ledger import Surroundings
 from .lines import Lines
 from .pair import channel_of, recording_in, recording_of
 from .session import Session
-
-NOTHING = Wish()
+from .wish import NOTHING, read_wish
 
 
 class Judge(Protocol):
@@ -46,22 +47,6 @@ class Order:
 
     worker: str
     command: Command
-
-
-def wish_of(arguments: tuple[str, ...]) -> Wish:
-    """`Stasis(ari-recorder,force,setting=Sales,direction=inbound)`; unknown words are ignored."""
-    wish = Wish()
-    for argument in arguments:
-        key, _, value = argument.strip().partition("=")
-        if key == "force":
-            wish = replace(wish, force=True)
-        elif key == "forbid":
-            wish = replace(wish, forbid=True)
-        elif key == "setting" and value:
-            wish = replace(wish, setting=value)
-        elif key == "direction" and value in set(Direction):
-            wish = replace(wish, direction=Direction(value))
-    return wish
 
 
 class Switchboard:
@@ -86,6 +71,8 @@ class Switchboard:
         """Living channels whose recording is over (refused or failed): not to be begun again."""
         self._excepted: set[str] = set()
         """Living channels of which the log says already that an exception list holds them."""
+        self._awaiting: dict[str, Decision] = {}
+        """Living channels that only a setting for a user who is rung could record: not logged yet."""
 
     def handle(self, event: ev.Event) -> list[Order]:
         """Whatever the PBX, a timer or a command's result says."""
@@ -126,6 +113,9 @@ class Switchboard:
         session = self.sessions.get(recording or "")
         return [session] if session is not None else []
 
+    def _session(self, channel: str) -> Session | None:
+        return next(iter(self._following({channel})), None)
+
     def _following(self, channels: set[str]) -> list[Session]:
         return [s for s in self.sessions.values() if s.channel in channels]
 
@@ -135,13 +125,17 @@ class Switchboard:
         match event:
             case ev.ChannelCreated(at=at, channel=channel):
                 return self._calls_us(at, channel)
+            case ev.Dialled(at=at, status="", peer=peer, caller=None):
+                return self._originated(at, peer, event.dialstring)
             case ev.Dialled(at=at, status="", peer=peer, caller=caller) if caller is not None:
                 return self._called(at, caller, peer, event.dialstring)
             case ev.Dialled(at=at, status="ANSWER", peer=peer, caller=caller) if caller is not None:
                 origin = self.lines.origin(caller.id) or caller
                 return self._answered_by(at, origin, peer) or self._missed(event, origin, caller)
+            case ev.ChannelGone(channel=channel):
+                return self._unrecorded(channel.id)
             case ev.GateEntered(at=at, channel=channel, arguments=arguments):
-                return self._at_gate(at, channel, wish_of(arguments))
+                return self._at_gate(at, channel, arguments)
         return []
 
     def decide_late(self, channel: ev.Channel, facts: CallFacts, snapshot: ev.Snapshot) -> list[Order]:
@@ -175,7 +169,7 @@ class Switchboard:
         trunk = self.judge.trunk_of(channel.endpoint)
         if trunk is None or channel.state != "Ring" or channel.id in self._decided:
             return []
-        return self._decide(channel, self.inbound(at, channel, trunk))
+        return self._decide(channel, calls.inbound(at, channel, trunk))
 
     def _called(self, at: datetime, caller: ev.Channel, peer: ev.Channel, dialstring: str) -> list[Order]:
         origin = self.lines.origin(caller.id) or caller
@@ -186,30 +180,27 @@ class Switchboard:
         if trunk is not None and peer.id in self._decided:
             return []
         if trunk is not None:
-            return self._decide(peer, self._outbound(at, origin, peer, trunk, dialstring, wish))
-        if origin.technology == "Local" or origin.id in self._decided:
+            return self._decide(peer, calls.outbound(at, origin, peer, trunk, dialstring, wish))
+        if origin.id in self._decided:
+            return self._user_known(at, origin, peer)
+        if origin.technology == "Local":
             return []
-        number = origin.exten or peer.caller.number or dialstring
-        facts = CallFacts(
-            caller=origin.caller,
-            callee=Party(number, peer.caller.name),
-            direction=wish.direction or Direction.INTERNAL,
-            at=at,
-            user=origin.endpoint,
-            wish=wish,
-        )
-        return self._decide(origin, facts)
+        return self._decide(origin, calls.internal(at, origin, peer, dialstring, wish))
+
+    def _originated(self, at: datetime, peer: ev.Channel, dialstring: str) -> list[Order]:
+        """Called by a program. What the leg does once it is answered, as to dial a user, is this call."""
+        trunk = self.judge.trunk_of(peer.endpoint)
+        if trunk is None or peer.id in self._decided:
+            return []
+        return self._decide(peer, calls.originated(at, peer, trunk, dialstring))
 
     def _user_known(self, at: datetime, origin: ev.Channel, peer: ev.Channel) -> list[Order]:
-        """An inbound call that no setting took so far now rings a user: a setting may be for that user."""
-        facts = self._decided.get(origin.id)
-        late = facts is not None and facts.direction is Direction.INBOUND and not facts.wish.forbid
-        if facts is None or not late or peer.technology == "Local" or self._following({origin.id}):
+        """A call that no setting took so far now rings a user: a setting may be for that user."""
+        facts = self._rung(origin, peer)
+        if facts is None or facts.wish.forbid or origin.id in self._finished or self._session(origin.id):
             return []
-        facts = replace(facts, at=at, user=peer.endpoint, callee=peer.caller)
+        facts = replace(facts, at=at)
         decision = self.judge.decide(facts)
-        if origin.id in self._finished:
-            return []
         if not decision.record:
             # Of any other reason the first decision was logged, and one that rings many is logged once.
             known = decision.reason != "exception" or origin.id in self._excepted
@@ -219,15 +210,15 @@ class Switchboard:
         return self._ordered(session, session.begin())
 
     def _answered_by(self, at: datetime, origin: ev.Channel, peer: ev.Channel) -> list[Order]:
-        """Who answers an inbound call is known only now: an earlier setting may be for that user (R1, R6)."""
-        facts = self._decided.get(origin.id)
-        session = next(iter(self._following({origin.id})), None)
-        if facts is None or session is None or facts.direction is not Direction.INBOUND:
+        """Who answers first has the call (R1, R6): another setting may be for that user, or none."""
+        session = self._session(origin.id)
+        if session is None:
+            return self._user_known(at, origin, peer)
+        facts = self._rung(origin, peer)
+        if facts is None or session.recording.call.answered_at is not None:
             return []
-        seen = facts.user is not None or session.recording.call.answered_at is not None
-        if seen or peer.technology == "Local" or self.judge.trunk_of(peer.endpoint) is not None:
+        if peer.endpoint in self._decided[origin.id].callee_names:
             return []
-        facts = replace(facts, user=peer.endpoint, callee=peer.caller)
         decision = self.judge.decide(facts)
         if decision.revision != session.recording.setting.revision:
             return []  # a policy read meanwhile: a running recording keeps what it was decided by
@@ -237,6 +228,15 @@ class Switchboard:
             return self._ordered(session, session.rechosen(chosen, facts.direction))
         refused = self._ordered(session, session.refuse(at, decision.reason))
         return [Order(origin.id, self._refusal(origin.id, decision)), *refused]
+
+    def _rung(self, origin: ev.Channel, peer: ev.Channel) -> CallFacts | None:
+        """The facts of a call that was decided, with the user whom this leg rings; None where it rings none,
+        or the user is not the one who is called."""
+        facts = self._decided.get(origin.id)
+        outside = self.judge.trunk_of(peer.endpoint) is not None
+        if facts is None or facts.direction is Direction.OUTBOUND or outside or peer.technology == "Local":
+            return None
+        return calls.rung(facts, peer)
 
     def _asked(self, *channels: str) -> Wish:
         """What the dialplan asked for on one of them, also for a call that came in or was transferred."""
@@ -252,44 +252,28 @@ class Switchboard:
             return True
         return any(self._decided[i].direction is Direction.INBOUND for i in ids & self._decided.keys())
 
-    @staticmethod
-    def inbound(at: datetime, channel: ev.Channel, trunk: str) -> CallFacts:
-        """The facts of a call that comes in through a trunk."""
-        return CallFacts(
-            caller=channel.caller,
-            callee=Party(channel.exten),
-            direction=Direction.INBOUND,
-            at=at,
-            trunk=trunk,
-            trunk_number=channel.exten,
-        )
-
-    def _outbound(
-        self, at: datetime, origin: ev.Channel, peer: ev.Channel, trunk: str, dialstring: str, wish: Wish
-    ) -> CallFacts:
-        dialled = dialstring.partition("@")[0].rpartition("/")[2]
-        if not any(c.isdigit() for c in dialled) or dialled == peer.endpoint.partition("/")[2]:
-            dialled = origin.exten
-        return CallFacts(
-            caller=origin.caller,
-            callee=Party(dialled or origin.exten, peer.caller.name),
-            direction=wish.direction or Direction.OUTBOUND,
-            at=at,
-            trunk=trunk,
-            trunk_number=peer.connected.number or None,
-            user=origin.endpoint,
-            wish=wish,
-        )
-
     def _decide(self, channel: ev.Channel, facts: CallFacts) -> list[Order]:
         self._decided[channel.id] = facts
         decision = self.judge.decide(facts)
         if not decision.record:
-            return [Order(channel.id, self._refusal(channel.id, decision))]
+            return self._refused(channel.id, decision)
         session = self._open(channel, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())
 
+    def _refused(self, channel: str, decision: Decision) -> list[Order]:
+        """Logged at once, or at the call's end where a user who is rung may still have it recorded."""
+        if decision.awaits_user:
+            self._awaiting[channel] = decision
+            return []
+        return [Order(channel, self._refusal(channel, decision))]
+
+    def _unrecorded(self, channel: str) -> list[Order]:
+        """The call is over, and nobody was rung for whom it is recorded."""
+        decision = self._awaiting.get(channel)
+        return [Order(channel, self._refusal(channel, decision))] if decision is not None else []
+
     def _refusal(self, channel: str, decision: Decision) -> Refuse:
+        self._awaiting.pop(channel, None)
         if decision.reason == "exception":
             self._excepted.add(channel)
         return Refuse(channel, decision.reason, decision.because)
@@ -318,52 +302,57 @@ class Switchboard:
             deliveries=tuple(Delivery(target) for target in chosen.targets),
         )
         session = Session(recording, self.world)
+        self._awaiting.pop(channel.id, None)
         self.sessions[recording.id] = session
         return session
 
     # -- the gate -----------------------------------------------------------------------------------------
 
-    def _at_gate(self, at: datetime, channel: ev.Channel, wish: Wish) -> list[Order]:
+    def _at_gate(self, at: datetime, channel: ev.Channel, arguments: tuple[str, ...]) -> list[Order]:
+        wish, unknown = read_wish(arguments)
+        told = [Order(channel.id, Misread(channel.id, channel.name, unknown))] if unknown else []
+        return [*told, *self._asked_at_gate(at, channel, wish, UNKNOWN_WISH if unknown else "")]
+
+    def _asked_at_gate(self, at: datetime, channel: ev.Channel, wish: Wish, misread: str) -> list[Order]:
         facts = self._decided.get(channel.id)
         trunk = self.judge.trunk_of(channel.endpoint)
         if facts is None and trunk is not None:
-            facts = self.inbound(at, channel, trunk)
+            facts = calls.inbound(at, channel, trunk)
         if wish == NOTHING:
             wish = self._asked(channel.id)
         if facts is None:
             self._wishes[channel.id] = wish
-            return [Order(channel.id, LetGo(channel.id, result_variables("noted", None)))]
+            return [Order(channel.id, LetGo(channel.id, result_variables("noted", None, misread)))]
         facts = replace(facts, wish=wish, direction=wish.direction or facts.direction)
         known = self._decided.get(channel.id)
         self._decided[channel.id] = facts
-        return self._judged_at_gate(at, channel, facts, logged=known == facts)
+        return self._judged_at_gate(at, channel, facts, misread, logged=known == facts)
 
     def _judged_at_gate(
-        self, at: datetime, channel: ev.Channel, facts: CallFacts, *, logged: bool
+        self, at: datetime, channel: ev.Channel, facts: CallFacts, misread: str, *, logged: bool
     ) -> list[Order]:
-        session = next(iter(self._following({channel.id})), None)
+        session = self._session(channel.id)
         if session is not None and logged:
-            return self._ordered(session, session.enter_gate(at))
+            return self._ordered(session, session.enter_gate(at, misread))
         decision = self.judge.decide(facts)
         if not decision.record:
-            refused = self._refused_at_gate(at, session, decision.reason)
-            log = self._refusal(channel.id, decision)
-            go = LetGo(channel.id, result_variables("refused", None))
-            return [*refused, *(Order(channel.id, c) for c in (log, go) if not (logged and c is log))]
+            over = session is not None or channel.id in self._finished
+            decision = replace(decision, awaits_user=decision.awaits_user and not over)
+            log = [] if logged else self._refused(channel.id, decision)
+            result = result_variables("noted" if decision.awaits_user else "refused", None, misread)
+            ended = self._ordered(session, session.refuse(at, decision.reason)) if session is not None else []
+            return [*ended, *log, Order(channel.id, LetGo(channel.id, result))]
         chosen = self.judge.chosen(decision, facts)
         if session is None:
             session = self._open(channel, facts, chosen)
-            commands = [*session.begin(), *session.enter_gate(at)]
+            commands = [*session.begin(), *session.enter_gate(at, misread)]
         else:
-            commands = [*session.rechosen(chosen, facts.direction), *session.enter_gate(at)]
+            commands = [*session.rechosen(chosen, facts.direction), *session.enter_gate(at, misread)]
         return self._ordered(session, commands)
 
     def stay(self, channel: str) -> Stay:
         """How long a call may be in the gate, by what was decided of it."""
         return next((session.gate.stay() for session in self._following({channel})), Stay(SOON))
-
-    def _refused_at_gate(self, at: datetime, session: Session | None, reason: str) -> list[Order]:
-        return self._ordered(session, session.refuse(at, reason)) if session is not None else []
 
     # -- housekeeping ---------------------------------------------------------------------------------------
 
@@ -372,13 +361,15 @@ class Switchboard:
         self.sessions[session.recording.id] = session
         return self._ordered(session, commands)
 
-    def adopt(self, snapshot: ev.Snapshot) -> None:
+    def adopt(self, snapshot: ev.Snapshot) -> list[Order]:
         """Begin anew with what the PBX holds now; nothing is kept of channels that are gone."""
         self.lines.adopt(snapshot)
-        for gone in (
-            self._decided.keys() | self._wishes.keys() | self._finished
-        ) - self.lines.channels.keys():
+        known = self._decided.keys() | self._wishes.keys() | self._finished
+        orders: list[Order] = []
+        for gone in known - self.lines.channels.keys():
+            orders += self._unrecorded(gone)
             self._forget(gone)
+        return orders
 
     def _ordered(self, session: Session, commands: list[Command]) -> list[Order]:
         if session.done:
@@ -391,6 +382,7 @@ class Switchboard:
         self._decided.pop(channel, None)
         self._finished.discard(channel)
         self._excepted.discard(channel)
+        self._awaiting.pop(channel, None)
         self.lines.forget(channel)
 
 

@@ -140,12 +140,14 @@ def _targets(settings: Machine, policy: Policy) -> Iterator[Finding]:
             why = why_unusable(wanted)
             yield warn(code, f"{title} is not used", why.sentence, why.remedy)
             continue
-        fault = trial.run(wanted, vault=Vault.of(settings)).fault
-        if fault is not None:
-            yield fail(code, f"{title} cannot be used", fault.sentence, fault.remedy)
+        report = trial.run(wanted, vault=Vault.of(settings), own=settings.recorder.state)
+        if report.fault is not None:
+            yield fail(code, f"{title} cannot be used", report.fault.sentence, report.fault.remedy)
         else:
             note = "" if wanted.name in used else "no enabled setting uses it"
             yield ok(code, f"{title} takes, gives back and deletes a file", note)
+        for warning in report.warnings:
+            yield warn(f"{code}.{warning.symptom}", warning.sentence, "", warning.remedy)
         yield from _readable_on_the_way(wanted)
 
 
@@ -165,27 +167,32 @@ async def _pbx(
         password = pbx.read_password()
     except RecorderError as error:
         return [fail("pbx.user", "The ARI password cannot be read", error.sentence, error.remedy)]
-    prompts = await asyncio.to_thread(install_for, settings, name, policy) if policy is not None else {}
-    wanted = (
-        {s.announcement.prompt for s in policy.settings if s.announcement}
-        | {s.failure_announcement for s in policy.settings if s.failure_announcement}
-        if policy is not None
-        else set()
-    )
-    found = [
-        fail("prompt.installed", f'Prompt "{prompt}" could not be put where Asterisk plays it from',
-             str(sounds), "Let the recorder's user write to this folder, and see the log.")
-        for prompt in sorted(wanted - set(prompts))
-    ]  # fmt: skip
+    prompts, found = await asyncio.to_thread(_prompts, settings, name, policy)
     async with AriClient(pbx.url, pbx.user, password) as client:
         return found + await inspect(
             client,
             recording_folder=pbx.recording_folder,
             prompt_source=None if pbx.sounds_folder else sounds / FOLDER,
-            prompts=[prompt.media for prompt in prompts.values()],
+            prompts=prompts,
             application=APPLICATION,
             progress=say,
         )
+
+
+def _prompts(settings: Machine, pbx: str, policy: Policy | None) -> tuple[list[str], list[Finding]]:
+    """What Asterisk must be able to play, and why a prompt could not be put where it plays it from."""
+    found: list[Finding] = []
+
+    def failed(prompt: str, error: RecorderError | OSError) -> None:
+        title = f'Prompt "{prompt}" could not be put where Asterisk plays it from'
+        if isinstance(error, RecorderError):
+            found.append(fail("prompt.installed", title, error.sentence, error.remedy))
+        else:
+            remedy = f"Let the recorder's user write to {settings.sounds_for(pbx)}."
+            found.append(fail("prompt.installed", title, str(error), remedy))
+
+    installed = install_for(settings, pbx, policy, failed) if policy is not None else {}
+    return [prompt.media for prompt in installed.values()], found
 
 
 def _print(sections: dict[str, list[Finding]], *, failed: bool) -> None:

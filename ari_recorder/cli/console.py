@@ -74,7 +74,13 @@ def shown(text: object) -> str:
 
 @contextmanager
 def errors_explained(as_json: bool = False) -> Iterator[None]:
-    """Any RecorderError becomes a sentence, its remedy and code, and the exit code of its class."""
+    """Any RecorderError becomes a sentence, its remedy and code, and the exit code of its class.
+
+    What the rooms log in between goes to standard error: the answer, JSON above all, stays whole.
+    """
+    from ..runtime import logs  # here, so that --help need not wait for it
+
+    logs.aside()
     try:
         yield
     except RecorderError as error:

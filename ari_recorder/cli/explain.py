@@ -28,6 +28,18 @@ def explain(
         datetime | None, typer.Option(help="Time of the call [default: now]", show_default=False)
     ] = None,
     trunk: Annotated[str | None, typer.Option(help="Name of the trunk the call goes through.")] = None,
+    trunk_number: Annotated[
+        str | None,
+        typer.Option(
+            help="The PBX's own number: what an outside caller dialled, or the one called is shown."
+        ),
+    ] = None,
+    from_user: Annotated[
+        str | None, typer.Option(help="Endpoint of the user who calls, such as PJSIP/alice.")
+    ] = None,
+    to_user: Annotated[
+        str | None, typer.Option(help="Endpoint of the user who is rung, such as PJSIP/bob.")
+    ] = None,
     pbx: Annotated[str, typer.Option(help="Name of the PBX, for settings that are limited to some.")] = "",
     wish: Annotated[
         str | None, typer.Option(help="What the dialplan asks: force, forbid, or the name of a setting.")
@@ -44,11 +56,14 @@ def explain(
         if frm is None or to is None:
             raise typer.BadParameter("give both --from and --to, or neither")
         when = at.astimezone() if at is not None else None
-        answer = explain_call(policy, frm, to, direction, when, trunk, _wish(wish), pbx=pbx)
+        answer = explain_call(
+            policy, frm, to, direction, when, trunk, _wish(wish), pbx=pbx,
+            trunk_number=trunk_number, from_user=from_user, to_user=to_user,
+        )  # fmt: skip
     if json:
         parts = {"facts": answer.facts, "decision": answer.decision, "chosen": answer.chosen}
         document = {name: plain(part) for name, part in parts.items()}
-        emit(document | {"assumptions": list(answer.assumptions)})
+        emit(document | {"assumptions": list(answer.assumptions), "prevented": answer.prevented})
     else:
         _print(answer)
 
@@ -56,15 +71,16 @@ def explain(
 def _wish(text: str | None) -> Wish:
     if text in (None, ""):
         return Wish()
-    return Wish(force=text == "force", forbid=text == "forbid",
-                setting=None if text in ("force", "forbid") else text)  # fmt: skip
+    word = text.casefold()
+    return Wish(force=word == "force", forbid=word == "forbid",
+                setting=None if word in ("force", "forbid") else text)  # fmt: skip
 
 
 def _print(answer: Explanation) -> None:
     *steps, verdict = answer.lines()
     for line in steps:
         out.print(shown(line))
-    colour = "green" if answer.decision.record else "yellow"
+    colour = "green" if answer.decision.record and not answer.prevented else "yellow"
     out.print(f"[bold {colour}]{shown(verdict)}[/]")
 
 

@@ -51,6 +51,7 @@ def unit(settings: Machine, policy: Policy, config: Path, user: str, groups: str
         "GROUPS": " ".join(_plain(group) for group in groups.split()),
         "PROGRAM": _quoted(str(program)).replace("$", "$$"),
         "CONFIG": _quoted(str(config)).replace("$", "$$"),
+        "MOUNTED": "\n".join(f"RequiresMountsFor={_quoted(str(f))}" for f in _needed(settings)),
         "WRITABLE": "\n".join(f"ReadWritePaths={_quoted(folder)}" for folder in folders),
         "HOME": "read-only" if home else "yes",
     }
@@ -58,6 +59,13 @@ def unit(settings: Machine, policy: Policy, config: Path, user: str, groups: str
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
     return text
+
+
+def _needed(settings: Machine) -> Iterator[Path]:
+    """Folders without whose disk there is nothing to begin. Of two spool folders either will do."""
+    if settings.recorder.second_spool is None:
+        yield settings.recorder.spool
+    yield settings.recorder.state
 
 
 def _writable(settings: Machine, policy: Policy) -> Iterator[str]:

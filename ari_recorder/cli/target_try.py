@@ -65,7 +65,8 @@ def try_targets(
             continue
         with ExitStack() as stack:
             watcher = None if json else _Live(target, stack)
-            report = trial.run(target, watcher, Vault.of(settings), prepare=prepare)
+            own = settings.recorder.state
+            report = trial.run(target, watcher, Vault.of(settings), prepare=prepare, own=own)
         if not json:
             _conclude(target, report)
         reports.append(report)

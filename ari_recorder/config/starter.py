@@ -116,6 +116,7 @@ start = "ring"                          # ring, answer, after-announcement
 sides = "stereo"                        # stereo, separate, remote, local
 targets = ["archive"]
 # The announcement needs the gate: one line in the dialplan, see asterisk_conf/README.md. Without it take
-# the next line away; with required = true a call that was not told is not recorded.
+# the next line away; with required = true a call that was not told is not recorded. With users as well, let
+# the gate ask for setting=NAME: by itself it does not know who will be rung, and plays nothing.
 announcement = { prompt = "recorded", directions = ["inbound"], required = true }
 """

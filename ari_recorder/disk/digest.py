@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 from .durable import BLOCK
 
 
-def digest(stream: IO[bytes]) -> tuple[str, int]:
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def digest(stream: Readable) -> tuple[str, int]:
     """SHA-256 (hex) and number of bytes from here to the end of a stream."""
     seen = hashlib.sha256()
     size = 0

@@ -1,7 +1,8 @@
 """Writes that survive a power cut. All raise OSError; `explained` turns that into an error for people.
 
 Whatever must outlive the process goes through these doors: journal, legs, sealed files, chain, keys and the
-archive's files. Tests cut the power before, inside and after every one of them.
+archive's files. Tests kill the process before, inside and after every one of them, and cut the power (by
+dropping what was not synced) in the journal's writing, in a move, and in a delivery to a folder.
 """
 
 from __future__ import annotations
@@ -115,6 +116,16 @@ def remove(path: Path) -> None:
     fault_point("unlink.begin")
     path.unlink(missing_ok=True)
     fault_point("unlink.done")
+
+
+def make_folders(path: Path, mode: int = 0o700) -> None:
+    """A folder, and the parents that it lacks (with the usual mode), by names that are durable; nothing where
+    it is there."""
+    if path.is_dir():
+        return
+    make_folders(path.parent, 0o777)
+    path.mkdir(mode, exist_ok=True)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -44,14 +44,39 @@ def mount_of(path: Path, table: Path = MOUNTS) -> Mount:
 def mount_point_of(handle: int) -> Path | None:
     """Where the disk of an open file or folder is mounted now.
 
+    A folder that is mounted onto itself is no disk: systemd does so with each `ReadWritePaths=` of a unit, so
+    that in there every bare folder is a mount point. What lies beneath counts instead.
     None when it is mounted nowhere any more: it was taken away under its users (`umount --lazy`). OSError.
     """
-    number = _mount_number(handle)
-    for line in MOUNTS.read_text("utf-8", "surrogateescape").splitlines():
-        fields = line.split(" ")
-        if fields[0] == number:
-            return Path(_unescaped(fields[4]))
-    return None
+    lines = MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
+    table = {line.number: line for line in map(_Line.read, lines)}
+    found = table.get(_mount_number(handle))
+    while found and (beneath := table.get(found.beneath)) and found.is_folder_of(beneath):
+        found = beneath
+    return None if found is None else found.point
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One mount: the folder `root` of the file system `device` is seen at `point`."""
+
+    number: str
+    beneath: str
+    """Number of the mount that `point` lies in."""
+    device: str
+    root: Path
+    point: Path
+
+    @classmethod
+    def read(cls, line: str) -> _Line:
+        number, beneath, device, root, point, *_ = line.split(" ")
+        return cls(number, beneath, device, Path(_unescaped(root)), Path(_unescaped(point)))
+
+    def is_folder_of(self, beneath: _Line) -> bool:
+        """It shows the very folder that would be seen there without it."""
+        if self.device != beneath.device or not self.point.is_relative_to(beneath.point):
+            return False
+        return self.root == beneath.root / self.point.relative_to(beneath.point)
 
 
 def _mount_number(handle: int) -> str:

@@ -49,8 +49,10 @@ class CallFacts:
     trunk: str | None = None
     trunk_number: str | None = None
     """The PBX's own public number (DDI): dialled on inbound, presented on outbound calls."""
-    user: str | None = None
-    """The PBX's own user taking part, as its endpoint's name, where known."""
+    caller_names: tuple[str, ...] = ()
+    """What else the PBX calls the caller, where that is a user of its own: the endpoint, his own number."""
+    callee_names: tuple[str, ...] = ()
+    """The same of the user who is called: known only once he is rung."""
     wish: Wish = field(default_factory=Wish)
     pbx: str = ""
     """The PBX's name in the recorder's settings; "" where it is not known (`explain` without one)."""
@@ -71,7 +73,8 @@ class Decision:
 
     `reason` is a stable word (`selected`, `no-setting`, `exception`, `feature-code`, `forbidden`, …);
     `because` the sentence for people; `steps` every setting looked at, in order, with why it did or did
-    not match. `revision` names the policy that decided.
+    not match. `revision` names the policy that decided. `awaits_user`: no setting matches so far, but one
+    that is for certain users may, once it is known who of them is called.
     """
 
     record: bool
@@ -82,3 +85,4 @@ class Decision:
     exception_list: str | None = None
     exception_entry: str | None = None
     steps: tuple[str, ...] = ()
+    awaits_user: bool = False

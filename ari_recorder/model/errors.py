@@ -59,6 +59,7 @@ CODES: dict[str, tuple[Blame, str]] = {
     "spool.damaged": (Blame.US, "The journal of a recording cannot be read."),
     "spool.full": (Blame.US, "No space is left for the spool."),
     "disk.filling": (Blame.US, "A disk that recordings need will be full soon."),
+    "disk.silent": (Blame.US, "A disk or mount that recordings need does not answer."),
     "target.incomplete": (
         Blame.CONFIGURATION,
         "A target's settings still lack something; recordings for it wait.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..config.problems import suggestion
 from ..model.call import CallFacts, Decision, Direction
@@ -26,10 +26,12 @@ REASONS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """One way of looking at a call: whose recording it would be, and who is the other."""
+    """One way of looking at a call: whose recording it would be, and who is the other.
+
+    Each party by all the names that it goes by, what was dialled or presented first."""
 
     local: tuple[Number, ...]
-    remote: Number
+    remote: tuple[Number, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class _Answer:
 
     pairs: tuple[_Pair, ...] = ()
     why: str = ""
+    awaits_user: bool = False
 
 
 def decide(policy: Policy, facts: CallFacts) -> Decision:
@@ -52,14 +55,16 @@ def decide(policy: Policy, facts: CallFacts) -> Decision:
     if wish.setting is not None:
         return _chosen_by_name(policy, facts, wish.setting)
     steps: list[str] = []
+    awaited = False
     for setting in policy.settings:
         answer = _ask(policy, setting, facts)
+        awaited = awaited or answer.awaits_user
         if answer.pairs:
             return _settled(policy, setting, answer.pairs, "forced" if wish.force else "selected", steps)
         steps.append(f'Setting "{setting.name}" does not match: {answer.why}.')
     if wish.force:
         return _forced(policy, facts, steps)
-    return _unselected(policy, facts, steps)
+    return _unselected(policy, facts, steps, awaited=awaited)
 
 
 def chosen(policy: Policy, decision: Decision, facts: CallFacts) -> Chosen:
@@ -107,12 +112,20 @@ def _ask(policy: Policy, setting: Setting, facts: CallFacts) -> _Answer:
         number = _trunk_number(policy, facts)
         if not _any(policy, setting.trunk_numbers, number):
             return _Answer(why=f"the PBX's number {number} is not among its trunk numbers")
-    pairs = tuple(pair for pair in _pairs(policy, facts) if _of_user(policy, setting, pair))
+    return _ask_parties(policy, setting, facts)
+
+
+def _ask_parties(policy: Policy, setting: Setting, facts: CallFacts) -> _Answer:
+    everyone = _pairs(policy, facts)
+    fitting = tuple(p for p in everyone if not setting.remote or _known(policy, setting.remote, p.remote))
+    pairs = tuple(p for p in everyone if not setting.users or _known(policy, setting.users, p.local))
     if not pairs:
-        return _Answer(why="it is for certain users, and none of them is known to take part")
-    selected = tuple(p for p in pairs if not setting.remote or _any(policy, setting.remote, p.remote))
+        unknown = facts.direction is Direction.INBOUND and not facts.callee_names
+        why = "it is for certain users, and none of them is known to take part"
+        return _Answer(why=why, awaits_user=unknown and bool(fitting))
+    selected = tuple(pair for pair in pairs if pair in fitting)
     if not selected:
-        others = " and ".join(dict.fromkeys(str(pair.remote) for pair in pairs))
+        others = " and ".join(dict.fromkeys(str(pair.remote[0]) for pair in pairs))
         return _Answer(why=f"the other party's number {others} is not among those it selects")
     return _Answer(selected)
 
@@ -121,24 +134,22 @@ def _pairs(policy: Policy, facts: CallFacts) -> tuple[_Pair, ...]:
     """One pair for a call with the outside; two for an internal call, where either party may be the user."""
     numbering = policy.numbering
     outbound = facts.direction is Direction.OUTBOUND
-    caller = numbering.read(facts.caller.number)
-    callee = numbering.read(facts.callee.number, dialled=facts.direction is not Direction.INBOUND)
-    local, remote = (caller, callee) if outbound else (callee, caller)
-    names: tuple[Number, ...] = ()
-    if facts.user:
-        names = (numbering.read(facts.user), numbering.read(facts.user.split("/", 1)[-1]))
+    dialled = numbering.read(facts.callee.number, dialled=facts.direction is not Direction.INBOUND)
+    caller = (numbering.read(facts.caller.number), *_names(policy, facts.caller_names))
+    callee = (dialled, *_names(policy, facts.callee_names))
     if facts.direction is Direction.INTERNAL:
-        # The user whose endpoint is known is the one whose number it is, else the callee's (model.call).
-        by_caller = bool(names) and any(name.same(caller) for name in names)
-        return (
-            _Pair((callee, *(() if by_caller else names)), caller),
-            _Pair((caller, *(names if by_caller else ())), callee),
-        )
-    return (_Pair((local, *names), remote),)
+        return (_Pair(callee, caller), _Pair(caller, callee))
+    return (_Pair(caller, callee) if outbound else _Pair(callee, caller),)
 
 
-def _of_user(policy: Policy, setting: Setting, pair: _Pair) -> bool:
-    return not setting.users or any(_any(policy, setting.users, number) for number in pair.local)
+def _names(policy: Policy, names: tuple[str, ...]) -> tuple[Number, ...]:
+    """An endpoint counts with its technology (`PJSIP/alice`) and without."""
+    written = dict.fromkeys(form for name in names for form in (name, name.split("/", 1)[-1]) if form)
+    return tuple(policy.numbering.read(form) for form in written)
+
+
+def _known(policy: Policy, patterns: tuple[str, ...], party: tuple[Number, ...]) -> bool:
+    return any(_any(policy, patterns, name) for name in party)
 
 
 def _any(policy: Policy, patterns: tuple[str, ...], number: Number) -> bool:
@@ -162,10 +173,10 @@ def _settled(
 ) -> Decision:
     """The setting decides: its exception lists first."""
     for name in setting.exceptions:
-        for pair in pairs:
-            entry = policy.excepted(name, pair.remote)
+        for known_as in (number for pair in pairs for number in pair.remote):
+            entry = policy.excepted(name, known_as)
             if entry is not None:
-                return _refused(policy, setting, name, entry, pair.remote, steps)
+                return _refused(policy, setting, name, entry, known_as, steps)
     said = f'Setting "{setting.name}" matches: the call is recorded.'
     return Decision(True, reason, _BECAUSE[reason].format(setting.name), policy.revision, setting.name,
                     steps=(*steps, said))  # fmt: skip
@@ -209,12 +220,12 @@ def _forced(policy: Policy, facts: CallFacts, steps: list[str]) -> Decision:
     return _settled(policy, setting, _pairs(policy, facts), "forced", steps)
 
 
-def _unselected(policy: Policy, facts: CallFacts, steps: list[str]) -> Decision:
+def _unselected(policy: Policy, facts: CallFacts, steps: list[str], *, awaited: bool) -> Decision:
     if _is_feature_code(policy, facts):
         because = f"{printable(facts.callee.number)} is a feature code, and no setting records those."
         return _no(policy, "feature-code", because, steps)
     because = "No setting matches this call." if policy.settings else "The policy holds no setting."
-    return _no(policy, "no-setting", because, steps)
+    return replace(_no(policy, "no-setting", because, steps), awaits_user=awaited)
 
 
 def _no(policy: Policy, reason: str, because: str, steps: list[str] | None = None) -> Decision:

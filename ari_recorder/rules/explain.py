@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ..config.problems import suggestion
@@ -26,6 +26,8 @@ class Explanation:
     """How it would be recorded; None when it would not be."""
     assumptions: tuple[str, ...]
     """What was guessed because it was not given, as sentences."""
+    prevented: str = ""
+    """Why a call that the rules would record is not: a sentence, or empty."""
 
     def lines(self) -> tuple[str, ...]:
         """The explanation step by step, the verdict last."""
@@ -33,13 +35,17 @@ class Explanation:
         call = f"{facts.direction.capitalize()} call from {_shown(facts.caller)} to {_shown(facts.callee)}"
         through = f" through trunk {facts.trunk}" if facts.trunk else ""
         steps = [f"{number}. {step}" for number, step in enumerate(decision.steps, 1)]
-        verdict = "Recorded" if decision.record else "Not recorded"
+        verdict = (
+            f"{'Recorded' if decision.record else 'Not recorded'} ({decision.reason}): {decision.because}"
+        )
+        if self.prevented:
+            verdict = f"Not recorded (not-announced): {self.prevented}"
         return (
             f"{call}{through}, policy {decision.revision or 'without revision'}.",
             *self.assumptions,
             *steps,
             *self._how(),
-            f"{verdict} ({decision.reason}): {decision.because}",
+            verdict,
         )
 
     def _how(self) -> tuple[str, ...]:
@@ -63,11 +69,15 @@ def explain(
     wish: Wish | None = None,
     *,
     pbx: str = "",
+    trunk_number: str | None = None,
+    from_user: str | None = None,
+    to_user: str | None = None,
 ) -> Explanation:
     """What the policy says of a call between two numbers, written in any way.
 
     What is not given is guessed from the numbers and the trunks' own numbers, and the guess is stated.
-    Raises ConfigError `config.reference` for a trunk that the policy does not know.
+    `trunk_number`: dialled by an outside caller, or shown to the one who is called; `from_user`, `to_user`:
+    endpoints. Raises ConfigError `config.reference` for a trunk that the policy does not know.
     """
     wish = wish or Wish()
     line = _trunk(policy, trunk)
@@ -76,7 +86,7 @@ def explain(
     if way is None:
         way, why = _guess(policy, frm, to, line)
         assumptions.append(f"Direction not given, taken as {way}: {why}.")
-    own = None if way is Direction.INTERNAL else (to if way is Direction.INBOUND else frm)
+    own = None if way is Direction.INTERNAL else trunk_number or (to if way is Direction.INBOUND else frm)
     if line is None and own is not None:
         line = _trunk_with(policy, own)
         if line is not None:
@@ -87,13 +97,38 @@ def explain(
         direction=way,
         at=at or datetime.now(UTC),
         trunk=line.name if line is not None else None,
-        trunk_number=own if own is not None and _is_public(policy, own) else None,
+        trunk_number=trunk_number or (own if own is not None and _is_public(policy, own) else None),
+        caller_names=(from_user,) if from_user else (),
+        callee_names=(to_user,) if to_user else (),
         wish=wish,
         pbx=pbx,
     )
     decision = decide(policy, facts)
-    return Explanation(
-        facts, decision, chosen(policy, decision, facts) if decision.record else None, tuple(assumptions)
+    how = chosen(policy, decision, facts) if decision.record else None
+    prevented = _unannounced(policy, facts, how) if how is not None else ""
+    return Explanation(facts, decision, how, tuple(assumptions), prevented)
+
+
+def _unannounced(policy: Policy, facts: CallFacts, how: Chosen) -> str:
+    """Why the announcement that is a condition cannot be played in such a call; empty where it can."""
+    if how.announcement is None or not policy.announcement_required(how.name):
+        return ""
+    if facts.direction is not Direction.INBOUND:
+        return (
+            f'Setting "{how.name}" requires an announcement, and none can be played in an '
+            f"{facts.direction} call."
+        )
+    # What the gate knows: what was dialled. Who will be rung shows when the dialplan has gone on.
+    dialled = facts.trunk_number or (facts.callee.number if _is_public(policy, facts.callee.number) else "")
+    at_gate = replace(facts, callee=Party(dialled), callee_names=())
+    decision = decide(policy, at_gate)
+    if decision.record and chosen(policy, decision, at_gate).announcement is not None:
+        return ""
+    known = f"that {_shown(Party(dialled))} was dialled" if dialled else "what was dialled"
+    return (
+        f'Setting "{how.name}" requires an announcement and is for certain users, but the gate only knows '
+        f"{known}, not who will be rung: none is played. Ask there for setting={how.name}, or state by "
+        "--trunk-number what the trunk hands in."
     )
 
 

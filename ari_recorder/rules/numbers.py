@@ -6,6 +6,7 @@ no number stays a harmless text that equals only itself.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -73,6 +74,19 @@ class Numbering:
     outside_prefix: str | None = None
     """What users dial to get a line."""
     extension_length: int = 6
+
+    @property
+    def country_code(self) -> int:
+        """49 of DE."""
+        return phonenumbers.country_code_for_region(self.country)
+
+    def after_international_prefix(self, digits: str) -> str | None:
+        """What follows the prefix for other countries (`49*` of `0049*`); None without one."""
+        prefix = self.international_prefix
+        if prefix is not None:
+            return digits.removeprefix(prefix) if digits.startswith(prefix) else None
+        found = _international_prefix(self.country).match(digits)
+        return digits[found.end() :] if found is not None else None
 
     def read(self, text: str, *, dialled: bool = False) -> Number:
         """Any text as a number; `dialled` numbers may carry the prefix for an outside line."""
@@ -168,11 +182,18 @@ def _e164(found: phonenumbers.PhoneNumber) -> str:
 def _as_number(found: phonenumbers.PhoneNumber, numbering: Numbering) -> Number:
     e164 = _e164(found)
     national = None
-    if found.country_code == phonenumbers.country_code_for_region(numbering.country):
+    if found.country_code == numbering.country_code:
         significant = phonenumbers.national_significant_number(found)
         prefix = _trunk_prefix(numbering.country)
         national = prefix + significant if prefix == "0" else significant
     return Number(e164, NumberKind.PUBLIC, e164, national)
+
+
+@lru_cache(maxsize=512)
+def _international_prefix(country: str) -> re.Pattern[str]:
+    """Of the country by Google's tables: `00`, `011`, or one of several by carrier, as `00(?:12|14|15)`."""
+    tables = phonenumbers.PhoneMetadata.metadata_for_region(country, None)
+    return re.compile((tables.international_prefix if tables is not None else None) or "00")
 
 
 @lru_cache(maxsize=512)

@@ -12,6 +12,13 @@ from .regex import LONGEST_PATTERN, compile_safely
 
 MOST_STARS = 3
 
+_FILLINGS = tuple(dict.fromkeys(
+    (run * 2)[:length]
+    for length in (7, 8, 6, 5, 4, 9, 3, 10, 2, 11, 1, 12, 0)
+    for run in ("2345678", "1234567", *(digit * 7 for digit in "0123456789"))
+))  # fmt: skip
+"""What a `*` may stand for, the likeliest first."""
+
 _SEPARATORS = re.compile(r"[ \-/.()\u00a0]")
 _NUMERIC = re.compile(r"[+0-9*?#]+")
 _ASTERISK_PATTERN = re.compile(r"_[0-9XZNxzn!.\[\]-]+")
@@ -116,18 +123,37 @@ def check_pattern(text: str) -> str:
 
 
 def _glob(text: str, numbering: Numbering) -> re.Pattern[str]:
-    """`*` any characters, `?` one; a leading international prefix stands for `+`."""
+    """`*` any characters, `?` one; a leading international prefix stands for `+`, and for the numbers of all
+    other countries where nothing but such a sign follows: the own one's are not dialled with it."""
     bare = text.strip().casefold()
     if _NUMERIC.fullmatch(plain := _SEPARATORS.sub("", bare)):
         bare = plain
     bare = re.sub(r"\*+", "*", bare)
     if bare.count("*") > MOST_STARS:
         raise ValueError(f'has more than {MOST_STARS} "*"')
-    prefix = numbering.international_prefix or "00"
-    spellings = {bare}
-    if bare.startswith(prefix) and len(bare) > len(prefix) + 1:
-        spellings.add("+" + bare[len(prefix) :])
-    return re.compile("|".join(_translated(spelling) for spelling in sorted(spellings)), re.DOTALL)
+    spellings = [_translated(bare)]
+    abroad = numbering.after_international_prefix(bare)
+    if abroad:
+        others = f"(?!{numbering.country_code})" if abroad[0] in "*?" else ""
+        spellings.append(rf"\+{others}{_translated(abroad)}")
+    return re.compile("|".join(spellings), re.DOTALL)
+
+
+def misunderstood(text: str, numbering: Numbering) -> Number | None:
+    """A number that is written as a glob of digits says, and that the glob does not fit: then it fits none,
+    for how a number was written is forgotten once it is read. None where it fits some."""
+    plain = _SEPARATORS.sub("", text.strip())
+    if kind_of(text) is not PatternKind.GLOB or not _NUMERIC.fullmatch(plain):
+        return None
+    pattern, other = bind(text, numbering), None
+    for filling in _FILLINGS:
+        number = numbering.read(plain.replace("*", filling).replace("?", filling[:1] or "1"))
+        if number.kind is NumberKind.OTHER:
+            continue
+        if pattern.matches(number):
+            return None
+        other = other or number
+    return other
 
 
 def _translated(glob: str) -> str:

@@ -29,7 +29,13 @@ DECIDING = """
    refuse a forced call and one for which the dialplan chose the setting, too.
 
 In an internal call either party may be the user; the other one is then its remote party, and where both
-parties fit, both are looked up in the exception lists.
+parties fit, both are looked up in the exception lists. There each party is known by its number, by its
+endpoint (`PJSIP/alice`) and the endpoint's name (`alice`).
+
+Who is called may show only when a user is rung, and who has the call when one answers. A call that only
+settings for certain users could take is decided again for each user who is rung. A call that is decided
+already is decided once more when another user answers: it goes on as the setting for that user says, or what
+was captured is discarded, with the reason in the log. Whoever takes it over later changes nothing.
 
 `force` without a setting takes the first that matches, else the first that is enabled.
 
@@ -48,6 +54,7 @@ PATTERNS = """
 | `1001`, `alice` | that extension, that SIP user |
 | `+4930*`, `030*`, `10??` | numbers that look so: `*` any characters, `?` exactly one |
 | `/^[+]49(30\\|40)/` | a regular expression, matched anywhere unless anchored by `^` and `$` |
+| `0049*`, `00*` | beginning with the country's international prefix: as `+49*`; all of other countries |
 | `anonymous` | withheld and empty numbers |
 | `*` | every number, withheld ones too |
 

@@ -62,6 +62,10 @@ class Deliveries:
     def health(self) -> tuple[Health, ...]:
         return self._deliverer.health()
 
+    def hung(self) -> dict[str, str]:
+        """See `Deliverer.hung`."""
+        return self._deliverer.hung()
+
     def presence(self) -> tuple[TargetPresence, ...]:
         """How the targets do, for `status`."""
         return tuple(map(_presence, self.health()))

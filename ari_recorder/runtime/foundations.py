@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..config.machine import Machine
 from ..config.targets import LocalTarget, Target
-from ..disk.durable import write_atomically
+from ..disk.durable import make_folders, write_atomically
 from ..evidence.chain import Chain
 from ..evidence.keys import Keys, ensure_keys
 from ..model.errors import ConfigError
@@ -66,7 +66,7 @@ def spools(machine: Machine) -> Spools:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise ConfigError(
             "config.value",

@@ -42,6 +42,16 @@ def set_up(level: LogLevel, form: LogFormat) -> None:
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
+def aside() -> None:
+    """For commands that are no service: what the rooms log goes to standard error, away from the answer."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _one_line, *_rendering(LogFormat.TEXT)],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        cache_logger_on_first_use=False,
+    )
+
+
 def _rendering(form: LogFormat) -> list[structlog.typing.Processor]:
     if form is LogFormat.JSON:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

@@ -83,7 +83,7 @@ class Service:
         self.disks = DiskWatch.of(
             base, self.conditions, lambda: self._view().running, lambda: self._judge.policy, self._spool_back
         )
-        self.mover = SpoolMover(base.spool, self._spool_back)
+        self.mover = SpoolMover(base.spool, self._spool_back, lambda: self._deliveries.hung())
         self.answers[spool_mover.KIND] = self.mover.answer
         self._journal = Journal(base.spool, self.disks.demand_room, self.conditions)
         self._leftovers = Leftovers(machine.recorder.state)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
-from ..model.errors import PermanentError, RecorderError
+from ..model.errors import PermanentError, RecorderError, TransientError
 from ..model.recording import State
 from ..spool.folders import JOURNAL
 from ..spool.glance import glance
@@ -74,10 +74,17 @@ class _Course:
 class SpoolMover:
     """To be used on the event loop."""
 
-    def __init__(self, spools: Spools, rescued: Callable[[Backlog], None] = lambda _: None) -> None:
-        """`rescued` is told of recordings out of a folder that could only be read: nobody knew them yet."""
+    def __init__(
+        self,
+        spools: Spools,
+        rescued: Callable[[Backlog], None] = lambda _: None,
+        hung: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """`rescued` is told of recordings out of a folder that could only be read: nobody knew them yet.
+        `hung` names recordings whose delivery stands still, and the target."""
         self._spools = spools
         self._rescued = rescued
+        self._hung = hung
         self._turn = asyncio.Lock()
         self._stop = asyncio.Event()
 
@@ -155,6 +162,9 @@ class SpoolMover:
             course.errors[name] = error
             log.warning(str(error), action="spool.not-moved", recording=name, code=error.code)
             return
+        if moved is Moved.BUSY and (target := self._hung().get(name)) is not None:
+            course.errors[name] = _held_by(target, name)
+            return
         course.done += moved is Moved.DONE
         course.busy += moved is Moved.BUSY
         if found is not None:
@@ -197,3 +207,12 @@ class SpoolMover:
                 log.info(str(error), action="spool.not-home", recording=name, code=error.code)
                 return False
         return True
+
+
+def _held_by(target: str, recording: str) -> RecorderError:
+    return TransientError(
+        "target.unreachable",
+        f'The recording {recording} is being delivered to target "{target}", which does not answer, and '
+        "cannot be moved before that has ended.",
+        remedy="Bring the target back (a dead mount: umount --force), then order the move again.",
+    )

@@ -22,6 +22,7 @@ from ..targets.base import Target
 from ..targets.pace import Pace, paced
 from .folders import RecordingFolder
 from .retry import Pauses, Verdict, decide
+from .under_way import UnderWay
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class Terms:
     clock: Callable[[], datetime] = utc_now
     random: Callable[[], float] = chance.random
     pauses: Pauses = field(default_factory=Pauses)
+    under_way: UnderWay = field(default_factory=UnderWay)
     abandoned: threading.Event = field(default_factory=threading.Event)
     """Set when the process no longer answers for its spool: an attempt may then write nothing more."""
 
@@ -145,11 +147,14 @@ class Attempt:
         if (file := self._terms.certificate(sha256)) is not None:
             content, size = digest_of(file)
             name = paths.certificate_name(sha256)
-            self._target.put(file, PurePosixPath(name), sha256=content, size=size)
+            with self._terms.under_way.putting(self._folder.id, self._target):
+                self._target.put(file, PurePosixPath(name), sha256=content, size=size)
         self._certified.add(sha256)
 
     def _put(self, file: SealedFile, path: PurePosixPath) -> Receipt:
-        receipt = self._target.put(self._folder.path / file.name, path, sha256=file.sha256, size=file.bytes)
+        source = self._folder.path / file.name
+        with self._terms.under_way.putting(self._folder.id, self._target):
+            receipt = self._target.put(source, path, sha256=file.sha256, size=file.bytes)
         if (receipt.bytes, receipt.sha256) != (file.bytes, file.sha256):
             raise IntegrityError("target.mismatch", f"The receipt for {path} is for something else.")
         self._log.info("File confirmed", action="delivery.file", path=receipt.path, bytes=receipt.bytes)

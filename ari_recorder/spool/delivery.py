@@ -25,6 +25,7 @@ from .attempt import DELIVERABLE, Terms, blocked_without_target, discard, no_cer
 from .folders import RecordingFolder
 from .lane import Ears, Health, Lane, in_thread, nowhere, unheard
 from .retry import Pauses
+from .under_way import UnderWay
 
 CLOSING = 5.0
 """Seconds that all targets together get to let go of their connections."""
@@ -77,8 +78,10 @@ class Deliverer:
         clock: Callable[[], datetime] = utc_now,
         random: Callable[[], float] = chance.random,
         pauses: Pauses | None = None,
+        under_way: UnderWay | None = None,
     ) -> None:
-        self._terms = Terms(certificate, clock, random, pauses or Pauses())
+        self._under_way = under_way or UnderWay()
+        self._terms = Terms(certificate, clock, random, pauses or Pauses(), self._under_way)
         self._ears = Ears(on_change, on_health, find)
         self._on_damaged = on_damaged
         self._lanes: dict[str, Lane] = {}
@@ -101,6 +104,10 @@ class Deliverer:
     def health(self) -> tuple[Health, ...]:
         """How each target does."""
         return tuple(lane.health() for lane in self._lanes.values())
+
+    def hung(self) -> dict[str, str]:
+        """Recordings that stand still in a target, and its name; also one that is not in use any more."""
+        return {upload.recording: upload.target.name for upload in self._under_way.hung()}
 
     def retry(self, recordings: Collection[str] | None = None, targets: Collection[str] | None = None) -> int:
         """Let what waits for its next try be due now: these recordings, at these targets (None: all).

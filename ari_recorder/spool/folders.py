@@ -164,7 +164,7 @@ class Spool:
         PermanentError `spool.in-use` or `spool.unusable`, TransientError `spool.full`.
         """
         with _usable(self.root):
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            durable.make_folders(self.root)
             if not self.root.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             self._lock = _locked(self.root / LOCK)

@@ -17,13 +17,14 @@ import structlog
 
 from ..config.targets.limits import Limits
 from ..model.delivery import DeliveryState
-from ..model.errors import RecorderError
+from ..model.errors import PermanentError, RecorderError
 from ..model.recording import Recording
 from ..targets.base import Target
 from ..targets.pace import Pace
 from .attempt import AbandonedError, Attempt, Outcome, Terms
 from .folders import RecordingFolder
-from .retry import WHOLE_TARGET
+from .retry import ANSWERED, ASKED_FOR_PEACE, PASSING, WHOLE_TARGET
+from .stubborn import Stubborn
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,8 @@ class Health:
     opens_at: datetime | None = None
     """When its hours begin, where they are over; None while deliveries may begin."""
     blocked: int = 0
-    """Recordings that a person has to act for, the target itself being well."""
+    """Recordings that a person has to act for, the target itself being well; also those that fail again and
+    again with what ought to pass by itself (stubborn.py)."""
     obstacle: RecorderError | None = None
     """What the last of these failed with."""
 
@@ -148,7 +150,10 @@ class Lane:
         self._looked_at = terms.clock()
         self._fault: RecorderError | None = None
         self._blocked: set[str] = set()
+        self._stubborn = Stubborn()
         self._obstacle: RecorderError | None = None
+        self._hung = 0
+        """Attempts that stand still in the target, when last looked at."""
         self._told: tuple[object, ...] = ()
 
     def add(self, folder: RecordingFolder, recording: Recording) -> None:
@@ -157,10 +162,13 @@ class Lane:
             return
         delivery = recording.delivery(self.target.name)
         due = SINCE_EVER
-        if delivery and delivery.next_try_at and delivery.error_code not in WHOLE_TARGET:
-            now = self._terms.clock()
-            if delivery.next_try_at > now:
-                due = min(delivery.next_try_at, now + self._longest()).timestamp()
+        now = self._terms.clock()
+        if delivery and delivery.next_try_at and delivery.next_try_at > now:
+            try_at = min(delivery.next_try_at, now + self._longest())
+            if delivery.error_code in ASKED_FOR_PEACE:
+                self._open_at = max(try_at, self._open_at or try_at)
+            elif delivery.error_code not in WHOLE_TARGET:
+                due = try_at.timestamp()
         self._push(due, folder)
 
     def add_now(self, folder: RecordingFolder) -> None:
@@ -184,16 +192,17 @@ class Lane:
 
     def health(self) -> Health:
         now = self._terms.clock()
+        blocked = len(self._blocked | self._stubborn.known())
         return Health(
             target=self.target.name,
             waiting=len(self._known),
             running=len(self._running),
-            failures=self._failures,
-            fault=self._fault,
+            failures=self._failures or min(self._hung, 1),
+            fault=self._fault or (self._silence() if self._hung else None),
             next_try_at=self._open_at,
             opens_at=self.limits.opens_at(now) if self._known else None,
-            blocked=len(self._blocked),
-            obstacle=self._obstacle if self._blocked else None,
+            blocked=blocked,
+            obstacle=self._obstacle if blocked else None,
         )
 
     async def run(self) -> None:
@@ -202,6 +211,7 @@ class Lane:
             while not self._stopping:
                 self._wake.clear()
                 self._start_due()
+                self._mind_hung()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._rest()):
                         await self._wake.wait()
@@ -278,12 +288,28 @@ class Lane:
         if self._open_at is not None:
             self._open_at -= back
 
+    def _mind_hung(self) -> None:
+        """What hangs in a target holds its thread for ever and reports nothing; it is left to itself."""
+        hung = sum(upload.target is self.target for upload in self._terms.under_way.hung())
+        if hung != self._hung:
+            self._hung = hung
+            self._tell()
+
+    def _silence(self) -> RecorderError:
+        minutes = self._terms.under_way.patience / 60
+        return PermanentError(
+            "target.unreachable",
+            f'Target "{self.target.name}" does not answer: for {minutes:.0f} minutes it has taken or given '
+            "nothing of a file that is being delivered.",
+            remedy="Bring its server or disk back. The delivery then goes on by itself.",
+        )
+
     def _has_room(self, now: datetime) -> bool:
         if not self.limits.open_at(now):
             return False
-        if self._failures:
-            return not self._running and (self._open_at is None or self._open_at <= now)
-        return len(self._running) < self.limits.at_once
+        if self._open_at is not None and self._open_at > now:
+            return False
+        return not self._running if self._failures else len(self._running) < self.limits.at_once
 
     def _rest(self) -> float:
         """Seconds until something may fall due by itself; a finished task wakes the lane anyway."""
@@ -325,6 +351,7 @@ class Lane:
         self._settle(folder, outcome, failures)
         if moved is not None:
             self.add_now(moved)
+        self._mind_hung()
         self._tell()
         if outcome.recording is not None:
             self._ears.change(outcome.recording)
@@ -337,9 +364,14 @@ class Lane:
             self._open_at, self._fault = verdict.next_try_at, error
             self._push(self._terms.clock().timestamp(), folder)
             return
-        if outcome.recording is not None:  # whatever came of it, the target has answered
+        if outcome.recording is not None and (error is None or error.code in ANSWERED):
             self._failures, self._open_at, self._fault = 0, None, None
+            self._stubborn.answered()
         self._blocked.discard(folder.id)
+        if error is None or error.code not in PASSING:
+            self._stubborn.ended(folder.id)
+        elif self._stubborn.failed(folder.id, self._terms.clock()):
+            self._obstacle = error
         if verdict is not None:
             if verdict.state is DeliveryState.BLOCKED:
                 self._blocked.add(folder.id)
@@ -352,7 +384,8 @@ class Lane:
         """Say how the target does when that is news; a lane that is exchanged says nothing any more."""
         if self._stopping:
             return
-        news = (min(self._failures, 2), self._fault and self._fault.code, len(self._blocked))
+        health = self.health()
+        news = (min(health.failures, 2), health.error_code, health.blocked)
         if news != self._told:
             self._told = news
-            self._ears.health(self.health())
+            self._ears.health(health)

@@ -51,6 +51,8 @@ class Known:
     id: str
     mount: str
     """The mount point it lay below."""
+    volatile: bool = False
+    """It was a RAM disk, which forgets its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,16 @@ class Ledger:
             if placement != self.placement:
                 _replace(self._placement, placement)
                 self.placement = placement
+
+    def know(self, known: Known) -> None:
+        """Keep how a spool folder is now; OSError."""
+        with self._turn:
+            others = (each for each in self.placement.known if each.path != known.path)
+            if known not in self.placement.known:
+                self.place(replace(self.placement, known=(*others, known)))
+
+    def move_of(self, recording_id: str) -> Move | None:
+        return self._moves.get(recording_id)
 
     def moves(self) -> tuple[Move, ...]:
         with self._turn:
@@ -137,7 +149,7 @@ class Ledger:
                 del self._moves[recording_id]
 
     def _note(self, move: Move) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        durable.make_folders(self._folder)
         _replace(self._file(move.recording), move)
         self._moves[move.recording] = move
 

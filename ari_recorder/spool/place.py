@@ -64,12 +64,13 @@ class Place:
 
     @property
     def known(self) -> Known:
-        return Known(str(self.root), self.id, str(mount_of(self.root).point))
+        mount = mount_of(self.root)
+        return Known(str(self.root), self.id, str(mount.point), mount.volatile)
 
     def open(self, known: Known | None) -> None:
         """Make it ours; RecorderError `spool.*`. `known` is how it was when last in use."""
         try:
-            self._demand_mounted(known)
+            self._demand_same(known)
             self.id = _read(self.root / MARK) or ""
             self.spool.open()
             try:
@@ -154,11 +155,20 @@ class Place:
             durable.publish(path, trash)
         shutil.rmtree(trash, ignore_errors=True)
 
-    def _demand_mounted(self, known: Known | None) -> None:
-        """An empty mount point must not be filled: what waits on the disk would be forgotten."""
-        if known is None or (self.root / MARK).exists():
+    def _demand_same(self, known: Known | None) -> None:
+        """An empty mount point must not be filled: what waits on the disk would be forgotten.
+
+        The id tells, not what is mounted: in a unit's sandbox the bare folder is a mount point, too. A RAM
+        disk forgets its id, and an empty mark is an admin's word that this folder is the right one.
+        """
+        if known is None or not known.id or (known.volatile and self.volatile):
             return
-        if known.mount != str(mount_of(self.root).point):
+        with durable.explained(f"Reading {self.root / MARK}"):
+            try:
+                found = (self.root / MARK).read_bytes().strip()
+            except FileNotFoundError:
+                found = None
+        if found not in (known.id.encode(), b""):
             raise _not_mounted(self.root)
 
     def _identity(self) -> str:
@@ -193,8 +203,8 @@ def _read(mark: Path) -> str | None:
 def _not_mounted(root: Path) -> TransientError:
     return TransientError(
         "spool.unusable",
-        f"The spool folder {root} is not the one that was used last: its disk is not mounted.",
-        remedy=f"Mount it. If the folder is to be used without that disk: touch {root / MARK}",
+        f"The spool folder {root} is not the one that was used last: its disk is not mounted, or another is.",
+        remedy=f"Mount it. If this folder is to be used from now on: truncate --size=0 {root / MARK}",
     )
 
 

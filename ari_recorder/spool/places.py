@@ -12,7 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -20,22 +19,18 @@ from typing import Self
 import structlog
 
 from ..disk import durable
-from ..disk.reserve import SIZE
 from ..model.errors import PermanentError, RecorderError, TransientError
 from ..model.recording import Recording, State
-from .folders import Locks, RecordingFolder, Spool
+from .folders import RecordingFolder, Spool
 from .glance import glance
 from .ledger import Ledger, Move
 from .place import Place, clear_arrivals
+from .placed import PlacedFolder
 from .relocation import carry, settle
 from .waits import Waits, open_in_time
 
 log = structlog.get_logger(__name__)
 
-KEPT = 4 * SIZE
-"""Bytes that only journals may use."""
-LEAVING = frozenset({State.SEALED, State.DELIVERING, State.DELIVERED})
-"""States whose journals make room: the recording is on its way out."""
 PRIMARY, SECOND = "primary", "second"
 
 
@@ -45,52 +40,6 @@ class Moved(StrEnum):
     """Somebody works in it now; again later."""
     GONE = "gone"
     """It is no longer where it was: delivered, or moved already."""
-
-
-class PlacedFolder(RecordingFolder):
-    """A recording's folder, in whichever spool folder it is now."""
-
-    __slots__ = ("_spools",)
-
-    def __init__(self, spools: Spools, recording_id: str, place: Place, locks: Locks) -> None:
-        super().__init__(place.root, recording_id, locks)
-        self._spools = spools
-
-    @property
-    def path(self) -> Path:
-        return self._spools.home(self.id).root / self.id
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        with self._spools.at_work(self.id):
-            yield
-
-    def demand_room(self, wanted: int) -> None:
-        self._spools.home(self.id).demand_room(KEPT, wanted)
-
-    def save(self, recording: Recording) -> None:
-        """As `RecordingFolder.save`; on a full disk the reserve is given up for it."""
-        with self._locks.of(self.id):
-            place = self._spools.home(self.id)
-            with self._spools.waits.at(place):
-                self._save(recording, place)
-
-    def _save(self, recording: Recording, place: Place) -> None:
-        try:
-            super().save(recording)
-        except RecorderError as error:
-            if not place.gave_room(error, last=recording.state in LEAVING):
-                raise
-            super().save(recording)
-
-    def remove(self) -> None:
-        with self._locks.of(self.id):
-            with durable.explained(f"Removing {self.path}"):
-                self._spools.ledger.gone(self.id)
-            place = self._spools.home(self.id)
-            super().remove()
-            self._spools.forget(self.id)
-            place.reserve.hold()
 
 
 class Spools(Spool):
@@ -108,7 +57,6 @@ class Spools(Spool):
         self._stop_at_free = stop_at_free
         self._opened = False
         self._guard = threading.RLock()
-        self._noting = threading.Lock()
         self._homes: dict[str, Place] = {}
         """Recordings that are not in the first folder."""
         self._at_work: Counter[str] = Counter()
@@ -136,7 +84,7 @@ class Spools(Spool):
             self.close()
             raise
         self._opened = True
-        settle(self.ledger, self.places)
+        self.settle()
         return self
 
     def close(self) -> None:
@@ -144,24 +92,30 @@ class Spools(Spool):
             place.close()
 
     def look_again(self) -> list[RecordingFolder]:
-        """Look at every folder; the recordings of those that are back, to be taken up again."""
-        back: list[Place] = []
-        for place in self._watched():
-            if place.hangs:
-                continue  # another look would hang as well
-            back_again, place.returned = place.returned or not place.ready, False
-            try:
-                if place.ready:
-                    place.look()
-                    self._keep_reserve(place)
-                else:
-                    self._open(place)
-            except RecorderError as error:
-                self._fail(place, error)
+        """Look at every folder, one after the other, and settle; the recordings to be taken up again."""
+        back = [folder for place in self._watched() for folder in self.look_at(place)]
+        return back + self.settle()
+
+    def look_at(self, place: Place) -> list[RecordingFolder]:
+        """Look at one folder; its recordings when it is back, to be taken up again. No other is touched."""
+        if place.hangs or place not in self._watched():
+            return []  # another look would hang as well, or it was left meanwhile
+        back, place.returned = place.returned or not place.ready, False
+        try:
+            if place.ready:
+                place.look()
+                self._keep_reserve(place)
             else:
-                back += [place] if back_again else []
-        settle(self.ledger, self.places)
-        return [self._placed(name, place) for place in back for name in self.names(place)]
+                self._open(place)
+            return [self._placed(name, place) for name in self.names(place)] if back else []
+        except RecorderError as error:
+            self._fail(place, error)
+        return []
+
+    def settle(self) -> list[RecordingFolder]:
+        """Finish moves that were interrupted; recordings of which an older copy counts again."""
+        back = settle(self.ledger, self.places, self._locks)
+        return [self._placed(recording_id, place) for recording_id, place in back]
 
     # -- what a Spool can ----------------------------------------------------------------------------------
 
@@ -172,6 +126,10 @@ class Spools(Spool):
         already is kept wherever there is any room. TransientError `spool.full`, PermanentError
         `spool.unusable`, ValueError as `Spool.create`.
         """
+        with self._locks.of(recording.id):
+            return self._create_somewhere(recording)
+
+    def _create_somewhere(self, recording: Recording) -> RecordingFolder:
         if self.get(recording.id) is not None:
             raise ValueError(f"recording {recording.id} exists already")
         new = recording.state is State.DECIDED
@@ -308,10 +266,9 @@ class Spools(Spool):
     def _open_now(self, place: Place) -> None:
         known = {each.path: each for each in self.ledger.placement.known}
         place.open(known.get(str(place.root)))
-        if place.id and known.get(str(place.root)) != (now := place.known):
-            with self._noting, suppress(OSError):
-                others = tuple(e for e in self.ledger.placement.known if e.path != now.path)
-                self.ledger.place(replace(self.ledger.placement, known=(*others, now)))
+        if place.id:
+            with suppress(OSError):
+                self.ledger.know(place.known)
         coming = (m.recording for m in self.ledger.moves() if m.destination == str(place.root))
         clear_arrivals(place.root, frozenset(coming))
         self._keep_reserve(place)
@@ -339,17 +296,28 @@ class Spools(Spool):
             place.demand_room(self._stop_at_free)
             place.spool.create(recording)
             return
-        # It began somewhere: where that is out of reach, this copy counts when it comes back.
-        out = [p for p in self._watched() if not p.ready]
-        if out:
-            with durable.explained("Noting where the recording is"):
-                self.ledger.decide(Move(recording.id, str(out[0].root), str(place.root), place.id))
+        with durable.explained("Noting where the recording is"):
+            self._decide_for(place, recording.id)
         try:
             place.spool.create(recording)
         except RecorderError as error:
             if not place.gave_room(error):
                 raise
             place.spool.create(recording)
+
+    def _decide_for(self, place: Place, recording_id: str) -> None:
+        """The copy that is about to be made in `place` counts, whatever else there is; OSError.
+
+        It began somewhere: where that is out of reach, its copy does not count when it comes back. One that
+        did not count before is in the way here, and goes.
+        """
+        if self.ledger.hides(place.root, recording_id):
+            place.drop(recording_id)
+            self.ledger.left(recording_id, str(place.root))
+        out = [str(p.root) for p in self._watched() if not p.ready]
+        if out:
+            also = tuple(out[1:])
+            self.ledger.decide(Move(recording_id, out[0], str(place.root), place.id, also=also))
 
     def _readable(self) -> list[Place]:
         if self._opened:

@@ -24,6 +24,7 @@ import structlog
 from ..disk import durable
 from ..disk.faults import fault_point
 from ..model.errors import PermanentError
+from .folders import Locks
 from .ledger import Ledger, Move
 from .place import COMING, Place
 
@@ -64,44 +65,61 @@ def carry(recording_id: str, source: Place, destination: Place, ledger: Ledger, 
     fault_point("move.done")
 
 
-def settle(ledger: Ledger, places: list[Place]) -> None:
-    """Finish every move that was decided, as far as its folders can be reached. Blocks."""
+def settle(ledger: Ledger, places: list[Place], locks: Locks) -> list[tuple[str, Place]]:
+    """Finish every move that was decided, as far as its folders can be reached. Blocks.
+
+    What somebody is moving or making now is left to them. Recordings of which an older copy counts again are
+    returned, with where that is.
+    """
     by_root = {str(place.root): place for place in places}
-    for move in ledger.moves():
+    back: list[tuple[str, Place]] = []
+    for recording_id in [move.recording for move in ledger.moves()]:
+        lock = locks.of(recording_id)
+        if not lock.acquire(blocking=False):
+            continue
         try:
-            if move.gone or _settled_there(ledger, move, by_root):
-                _clear_stale(ledger, move, by_root)
+            if (place := _settled(ledger, recording_id, by_root)) is not None:
+                back.append((recording_id, place))
         except OSError as error:
-            log.warning(str(error), action="spool.move-unsettled", recording=move.recording)
+            log.warning(str(error), action="spool.move-unsettled", recording=recording_id)
+        finally:
+            lock.release()
+    return back
 
 
-def _settled_there(ledger: Ledger, move: Move, by_root: Mapping[str, Place]) -> bool:
-    """The copy that counts stands under its name."""
-    destination = by_root.get(move.destination)
-    if destination is None or not destination.ready:
-        return False
-    coming, arrived = (destination.root / (prefix + move.recording) for prefix in (COMING, ""))
-    if destination.id != move.destination_id or not (coming.exists() or arrived.exists()):
-        # A RAM disk that has forgotten it, or a recording that a person took away: what is left counts.
-        _take_back(ledger, move, by_root)
-        return False
-    if not arrived.exists():
-        durable.publish(coming, arrived)
-    return True
+def _settled(ledger: Ledger, recording_id: str, by_root: Mapping[str, Place]) -> Place | None:
+    """Where a copy counts again that did not before."""
+    move = ledger.move_of(recording_id)
+    if move is None:
+        return None
+    if not move.gone:
+        destination = by_root.get(move.destination)
+        if destination is None or not destination.ready:
+            return None
+        coming, arrived = (destination.root / (prefix + recording_id) for prefix in (COMING, ""))
+        if destination.id != move.destination_id or not (coming.exists() or arrived.exists()):
+            # A RAM disk that has forgotten it, or a recording that a person took away: what is left counts.
+            return _taken_back(ledger, move, by_root)
+        if not arrived.exists():
+            durable.publish(coming, arrived)
+    _clear_stale(ledger, move, by_root)
+    return None
 
 
-def _take_back(ledger: Ledger, move: Move, by_root: Mapping[str, Place]) -> None:
+def _taken_back(ledger: Ledger, move: Move, by_root: Mapping[str, Place]) -> Place | None:
     """The newest of the other copies counts again, as soon as its folder can say whether there is one."""
     newest, *older = move.stale
     place = by_root.get(newest)
+    here = place is not None and place.ready and (place.root / move.recording).exists()
     if not older:
         log.warning("A moved copy is gone", action="spool.move-undone", recording=move.recording)
         ledger.done(move.recording)
-    elif place is not None and place.ready and (place.root / move.recording).exists():
+    elif place is not None and here:
         log.warning("A moved copy is gone", action="spool.move-undone", recording=move.recording)
         ledger.decide(Move(move.recording, older[0], newest, place.id))
     elif place is not None and place.ready:
         ledger.left(move.recording, newest)
+    return place if here else None
 
 
 def _clear_stale(ledger: Ledger, move: Move, by_root: Mapping[str, Place]) -> None:

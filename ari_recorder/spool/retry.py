@@ -35,6 +35,16 @@ WHOLE_TARGET = frozenset(
 )
 """Codes that would meet any other recording at the same target just as well."""
 
+ANSWERED = frozenset({"target.conflict", "target.denied", "target.mismatch"})
+"""Codes that prove that the target as a whole does its work. The others may have any cause: what broke off,
+or never began, has not shown that a target is well again."""
+
+PASSING = frozenset({"target.torn", "target.locked", "target.fault"})
+"""Codes that need nobody unless they come again and again (stubborn.py)."""
+
+ASKED_FOR_PEACE = frozenset({"target.busy"})
+"""Codes with which a target names the time that nobody shall come before: it holds over a restart, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pauses:

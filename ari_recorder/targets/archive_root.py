@@ -47,7 +47,7 @@ class ArchiveRoot:
         if self._mount is not None:
             with self._held(self._mount) as (handle, _):
                 self._demand_mount(handle, self._mount)
-        self.path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        durable.make_folders(self.path, FOLDER_MODE)
         if not self._marked:
             return
         with self._opened() as root:
@@ -76,7 +76,7 @@ class ArchiveRoot:
             os.close(handle)
 
     def _missing(self) -> PermanentError:
-        if self._mount is not None and not os.path.ismount(self._mount):
+        if self._mount is not None and not _is_mounted(self._mount):
             return self._not_mounted(self._mount)
         return PermanentError(
             "target.missing",
@@ -85,8 +85,7 @@ class ArchiveRoot:
         )
 
     def _demand_mount(self, handle: int, mount: Path) -> None:
-        place = mount_point_of(handle)
-        if place is None or not place.is_relative_to(mount.resolve()):
+        if not _lies_below(handle, mount):
             raise self._not_mounted(mount)
 
     def _not_mounted(self, mount: Path) -> PermanentError:
@@ -116,3 +115,20 @@ class ArchiveRoot:
                 f'The folder {self.path} is marked as another target\'s, not "{self._target}".',
                 remedy=f"Mount the right disk there, or correct the folder, or remove {MARK} from it.",
             )
+
+
+def _lies_below(handle: int, mount: Path) -> bool:
+    """Whether an open folder is on a disk that is mounted at `mount`, or beneath it."""
+    place = mount_point_of(handle)
+    return place is not None and place.is_relative_to(mount.resolve())
+
+
+def _is_mounted(mount: Path) -> bool:
+    try:
+        handle = os.open(mount, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _lies_below(handle, mount)
+    finally:
+        os.close(handle)

@@ -33,6 +33,8 @@ from ..disk.digest import digest
 from ..model.delivery import Receipt
 from ..model.errors import IntegrityError, PermanentError, RecorderError, TransientError
 from . import pace
+from .progress import Followed
+from .source import opened
 
 
 class Confirms(StrEnum):
@@ -133,16 +135,9 @@ def open_source(source: Path, *, sha256: str, size: int) -> BinaryIO:
     """The sealed file to be sent, checked first: what is not what was sealed leaves nothing anywhere.
 
     It reads no faster than the target's bandwidth allows (pace.py).
-    IntegrityError `evidence.missing` or `evidence.altered`.
+    IntegrityError `evidence.missing` or `evidence.altered`; the first also from a later read.
     """
-    try:
-        stream = source.open("rb")
-    except OSError as error:
-        raise IntegrityError(
-            "evidence.missing",
-            f"The sealed file {source.name} cannot be read in the spool: {error.strerror}.",
-            remedy=f"Look for it in {source.parent}.",
-        ) from error
+    stream = opened(source)
     try:
         if digest(stream) != (sha256, size):
             raise IntegrityError(
@@ -157,6 +152,11 @@ def open_source(source: Path, *, sha256: str, size: int) -> BinaryIO:
     return pace.at_pace(stream)
 
 
+def digest_back(stream: IO[bytes]) -> tuple[str, int]:
+    """As `digest`, of what a target gives back."""
+    return digest(Followed(stream))
+
+
 def adopted(target: Target, path: PurePosixPath, *, sha256: str, size: int) -> Receipt | None:
     """A receipt when the very file stands under its final name already; None when nothing does.
 
@@ -167,7 +167,7 @@ def adopted(target: Target, path: PurePosixPath, *, sha256: str, size: int) -> R
         return None
     if there.regular and there.bytes == size:
         with target.open(path) as stream:
-            if digest(stream) == (sha256, size):
+            if digest_back(stream) == (sha256, size):
                 return receipt(path, sha256=sha256, size=size)
     raise PermanentError(
         "target.conflict",

@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 from ..config import targets as config
 from ..disk import durable
-from ..disk.digest import digest
 from ..disk.faults import fault_point
 from ..model.delivery import Receipt
 from ..model.errors import PermanentError, RecorderError, TransientError
@@ -25,6 +24,7 @@ from .base import (
     adopted,
     checked,
     chunks,
+    digest_back,
     mismatch,
     open_source,
     part_name,
@@ -202,7 +202,7 @@ def _finished(part: Path, final: Path, *, sha256: str, size: int) -> bool:
         with part.open("rb") as stream:
             # Asks the disk, not the memory that the bytes were just written to.
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            if digest(stream) != (sha256, size):
+            if digest_back(stream) != (sha256, size):
                 return False
     except FileNotFoundError:
         return False

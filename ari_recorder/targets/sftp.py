@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat as modes
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from typing import Any, BinaryIO, cast
 
 from ..config import targets as config
 from ..disk import durable
-from ..disk.digest import digest
 from ..disk.faults import fault_point
 from ..model.delivery import Receipt
 from ..model.errors import PermanentError, RecorderError, TransientError
@@ -28,18 +26,20 @@ from .base import (
     Stat,
     adopted,
     checked,
+    digest_back,
     mismatch,
     open_source,
     part_name,
     receipt,
     taken_away,
 )
+from .pool import Pool
 from .ssh.connection import Login
 from .ssh.session import UNSURE, WIRE_ERRORS, Session
 from .steps import Step, at
 
-IDLE = 60.0
-"""Seconds after which an unused connection is not trusted any more: something on the way may have cut it."""
+OVERTAKEN = frozenset({errno.ENOENT, errno.EREMOTEIO})
+"""What a server says of a name that is gone, and (SFTP has no word for it) of one that is taken."""
 
 FOLDER_MODE = 0o750
 
@@ -64,10 +64,7 @@ class SftpTarget:
         self._settings = settings
         self._root = PurePosixPath(settings.folder)
         self._login = Login(settings)
-        self._idle: list[Session] = []
-        self._all: set[Session] = set()
-        self._guard = threading.Lock()
-        self._closed = False
+        self._pool = Pool(settings.name, self._connected)
 
     def prepare(self) -> None:
         with self._session(PurePosixPath(".")) as session:
@@ -82,17 +79,13 @@ class SftpTarget:
         if found := self._adopted(path, part, sha256=sha256, size=size):
             return found
         with open_source(source, sha256=sha256, size=size) as stream, self._session(path, size) as session:
-            for resume in (True, False):
-                at(Step.WRITE)
-                resumed = self._upload(session, stream, path, part, size, resume=resume)
-                at(Step.READ_BACK)
-                if self._finished(session, path, part, sha256=sha256, size=size):
+            try:
+                if self._stored(session, stream, path, part, sha256=sha256, size=size):
                     return receipt(path, sha256=sha256, size=size)
-                if not resumed:
-                    break
-            if _lstat(session, final) is None and _lstat(session, part) is not None:
-                session.sftp.remove(str(part))
-                raise mismatch(self.name, path)
+            except OSError as error:
+                # A faster writer gave the part file its name, or cleared it away, at a moment of ours.
+                if error.errno not in OVERTAKEN or _lstat(session, final) is None:
+                    raise
         if found := self._adopted(path, part, sha256=sha256, size=size):
             return found  # another writer was faster
         raise taken_away(self, path)
@@ -111,20 +104,20 @@ class SftpTarget:
 
     def open(self, path: PurePosixPath) -> BinaryIO:
         place = str(self._root / checked(path))
-        session = self._take()
+        session = self._pool.take()
         explain = partial(self._explained, session, path)
         try:
             with session.connection.watchdog.armed():
-                return cast(BinaryIO, session.reader(place, explain, partial(self._give_back, session)))
+                return cast(BinaryIO, session.reader(place, explain, partial(self._pool.give_back, session)))
         except WIRE_ERRORS as error:
             explained = explain(error)
-            self._discard(session)
+            self._pool.discard(session)
             if isinstance(error, OSError) and error.errno == errno.ENOENT:
                 text = f'There is no file {path} in target "{self.name}".'
                 raise PermanentError("target.missing", text) from error
             raise explained from error
         except BaseException:
-            self._discard(session)
+            self._pool.discard(session)
             raise
 
     def delete(self, path: PurePosixPath) -> bool:
@@ -136,13 +129,33 @@ class SftpTarget:
         return True
 
     def close(self) -> None:
-        with self._guard:
-            self._closed = True
-            sessions = tuple(self._all)
-            self._all.clear()
-            self._idle.clear()
-        for session in sessions:
-            session.close()
+        self._pool.close()
+
+    def _stored(
+        self,
+        session: Session,
+        stream: BinaryIO,
+        path: PurePosixPath,
+        part: PurePosixPath,
+        *,
+        sha256: str,
+        size: int,
+    ) -> bool:
+        """Send the file and give it its name; False when somebody else did, or took the part file away."""
+        for resume in (True, False):
+            at(Step.WRITE)
+            resumed = self._upload(session, stream, path, part, size, resume=resume)
+            at(Step.READ_BACK)
+            if self._finished(session, path, part, sha256=sha256, size=size):
+                return True
+            if _lstat(session, self._root / path) is not None:
+                return False
+            if not resumed:
+                break
+        if _lstat(session, part) is None:
+            return False
+        session.sftp.remove(str(part))
+        raise mismatch(self.name, path)
 
     def _upload(
         self,
@@ -155,7 +168,7 @@ class SftpTarget:
         resume: bool,
     ) -> bool:
         """Write the part file; True when only the rest was sent, behind what an earlier attempt left."""
-        file = self._create(session, path.parent, str(part))
+        file = self._create(session, path, str(part))
         fault_point("sftp.opened")
         try:
             there = file.stat().st_size or 0
@@ -163,13 +176,22 @@ class SftpTarget:
                 there if resume and there <= size and self._agrees(session, path, part, stream, there) else 0
             )
             stream.seek(kept)
-            session.write(file.handle, stream, kept)
+            self._write(session, file, stream, kept)
             if there > size:
                 file.truncate(size)
         finally:
             file.close()
         fault_point("sftp.written")
-        return resume
+        return kept > 0
+
+    def _write(self, session: Session, file: Any, stream: BinaryIO, kept: int) -> None:
+        try:
+            session.write(file.handle, stream, kept)
+        except OSError as error:
+            if error.errno != errno.EREMOTEIO:
+                raise
+            # SFTP has no word for what a file may lack that could be opened for writing.
+            raise OSError(errno.ENOSPC, error.strerror) from error
 
     def _agrees(
         self, session: Session, path: PurePosixPath, part: PurePosixPath, stream: BinaryIO, there: int
@@ -177,17 +199,16 @@ class SftpTarget:
         """Whether the last bytes of the `there` that stand in the part file are the source's.
 
         Only those that a failing server may not have written yet; the file is read back as a whole later.
+        The source is read past its pace: nothing of it is sent here.
         """
-        start = max(0, there - UNSURE)
-        stream.seek(start)
-        left = there - start
+        place = max(0, there - UNSURE)
         explain = partial(self._explained, session, path)
-        with session.reader(str(part), explain, _nothing, start) as stored:
-            while left:
-                block = stored.read(min(left, durable.BLOCK))
-                if not block or block != stream.read(len(block)):
+        with session.reader(str(part), explain, _nothing, place) as stored:
+            while place < there:
+                block = stored.read(min(there - place, durable.BLOCK))
+                if not block or block != os.pread(stream.fileno(), len(block), place):
                     return False
-                left -= len(block)
+                place += len(block)
         return True
 
     def _finished(
@@ -197,7 +218,7 @@ class SftpTarget:
         explain = partial(self._explained, session, path)
         try:
             with session.reader(str(part), explain, _nothing) as stored:
-                if digest(stored) != (sha256, size):
+                if digest_back(stored) != (sha256, size):
                     return False
         except FileNotFoundError:
             return False
@@ -205,19 +226,21 @@ class SftpTarget:
         at(Step.RENAME)
         return _published(session, part, self._root / path)
 
-    def _create(self, session: Session, relative: PurePosixPath, part: str) -> Any:
+    def _create(self, session: Session, path: PurePosixPath, part: str) -> Any:
         """Open the part file for writing; one that is there already is written over, never emptied."""
-        try:
-            return session.sftp.open(part, "wx")
-        except FileNotFoundError:
-            self._make_folders(session, relative)
-        except PermissionError:
-            raise
-        except OSError as refused:  # it is there, or the server has another reason
+        for last in (False, False, True):
             try:
-                return session.sftp.open(part, "r+")
+                return session.sftp.open(part, "wx")
             except FileNotFoundError:
-                raise refused from None
+                self._make_folders(session, path.parent)
+            except PermissionError:
+                raise
+            except OSError as refused:  # it is there, or the server has another reason
+                try:
+                    return session.sftp.open(part, "r+")
+                except FileNotFoundError:  # it was there, perhaps
+                    if last or _lstat(session, self._root / path) is not None:
+                        raise refused from None
         return session.sftp.open(part, "wx")
 
     def _make_folders(self, session: Session, relative: PurePosixPath) -> None:
@@ -248,35 +271,23 @@ class SftpTarget:
     @contextmanager
     def _session(self, path: PurePosixPath, needed: int = 0) -> Iterator[Session]:
         """A session of one's own, with errors told in our words; after an error it is not used again."""
-        session = self._take()
+        session = self._pool.take()
         try:
             with session.connection.watchdog.armed():
                 yield session
         except WIRE_ERRORS as error:
             explained = self._explained(session, path, error, needed)
-            self._discard(session)
+            self._pool.discard(session)
             raise explained from error
         except BaseException:
-            self._discard(session)
+            self._pool.discard(session)
             raise
-        self._give_back(session)
-
-    def _take(self) -> Session:
-        while True:
-            with self._guard:
-                if self._closed:
-                    raise TransientError("target.torn", f'Target "{self.name}" is being closed.')
-                session = self._idle.pop() if self._idle else None
-            if session is None:
-                return self._connected()
-            if session.alive and time.monotonic() - session.idle_since < IDLE:
-                return session
-            self._discard(session)
+        self._pool.give_back(session)
 
     def _connected(self) -> Session:
         connection = self._login.connect()
         try:
-            session = Session(connection, self._settings.timeout)
+            return Session(connection, self._settings.timeout)
         except WIRE_ERRORS as error:
             silent = connection.watchdog.bit or isinstance(error, TimeoutError)
             connection.close()
@@ -286,25 +297,6 @@ class SftpTarget:
                 f'The server of target "{self.name}" {why} after the login.',
                 remedy="Check that the server offers SFTP to this user.",
             ) from error
-        with self._guard:
-            if not self._closed:
-                self._all.add(session)
-                return session
-        session.close()
-        raise TransientError("target.torn", f'Target "{self.name}" is being closed.')
-
-    def _give_back(self, session: Session) -> None:
-        session.idle_since = time.monotonic()
-        with self._guard:
-            if session.alive and not self._closed:
-                self._idle.append(session)
-                return
-        self._discard(session)
-
-    def _discard(self, session: Session) -> None:
-        with self._guard:
-            self._all.discard(session)
-        session.close()
 
     def _explained(
         self, session: Session, path: PurePosixPath, error: Exception, needed: int = 0
@@ -333,10 +325,18 @@ class SftpTarget:
                 f"{path} may not be written, read or deleted {where}.",
                 remedy=f'Give user "{self._settings.user}" the right to.',
             )
-        return self._of_disk(session, where, needed) or PermanentError(
+        if (told := self._of_disk(session, where, needed)) is not None:
+            return told
+        if error.errno == errno.ENOSPC:
+            return PermanentError(
+                "target.full",
+                f"The server takes no more of {path}, though its disk has space {where}: a quota, perhaps.",
+                remedy=f'Raise the quota of user "{self._settings.user}", or look into the server\'s log.',
+            )
+        return PermanentError(
             "target.denied",
             f"The server refused work on {path} {where}: {error.strerror or error}.",
-            remedy="Look into the server's log; a quota, a folder of that name, a read-only disk?",
+            remedy="Look into the server's log; a folder of that name, a read-only disk?",
         )
 
     def _of_disk(self, session: Session, where: str, needed: int) -> PermanentError | None:

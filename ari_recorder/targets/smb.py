@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,29 +17,27 @@ from typing import BinaryIO, cast
 from smbprotocol.exceptions import SMBResponseException
 
 from ..config import targets as config
-from ..disk.digest import digest
 from ..disk.faults import fault_point
 from ..model.delivery import Receipt
-from ..model.errors import PermanentError, TransientError
+from ..model.errors import PermanentError
 from .base import (
     Confirms,
     Properties,
     Stat,
     adopted,
     checked,
+    digest_back,
     mismatch,
     open_source,
     part_name,
     receipt,
     taken_away,
 )
+from .pool import Pool
 from .share.errors import explained
 from .share.login import Login
 from .share.session import ABSENT, DELETING, TAKEN, WIRE_ERRORS, Session
 from .steps import Step, at
-
-IDLE = 60.0
-"""Seconds after which an unused connection is not trusted any more: something on the way may have cut it."""
 
 LANES = 16
 """Final names are given under so many locks."""
@@ -65,11 +62,8 @@ class SmbTarget:
         self.path_template: str = settings.path
         self._settings = settings
         self._login = Login(settings)
-        self._idle: list[Session] = []
-        self._all: set[Session] = set()
-        self._guard = threading.Lock()
+        self._pool = Pool(settings.name, self._login.session, Session.answers)
         self._turns = tuple(threading.Lock() for _ in range(LANES))
-        self._closed = False
 
     def prepare(self) -> None:
         with self._session(".") as session:
@@ -106,15 +100,15 @@ class SmbTarget:
         explain = partial(explained, settings=self._settings, path=str(path))
         try:
             name = self._name(session.root, checked(path))
-            return cast(BinaryIO, session.reader(name, explain, partial(self._give_back, session)))
+            return cast(BinaryIO, session.reader(name, explain, partial(self._pool.give_back, session)))
         except WIRE_ERRORS as error:
-            self._discard(session)
+            self._pool.discard(session)
             if isinstance(error, SMBResponseException) and error.status in ABSENT:
                 text = f'There is no file {path} in target "{self.name}".'
                 raise PermanentError("target.missing", text) from error
             raise explain(error) from error
         except BaseException:
-            self._discard(session)
+            self._pool.discard(session)
             raise
 
     def delete(self, path: PurePosixPath) -> bool:
@@ -122,13 +116,7 @@ class SmbTarget:
             return session.remove(self._name(session.root, checked(path)))
 
     def close(self) -> None:
-        with self._guard:
-            self._closed = True
-            sessions = tuple(self._all)
-            self._all.clear()
-            self._idle.clear()
-        for session in sessions:
-            session.close()
+        self._pool.close()
 
     def _adopted(self, path: PurePosixPath, part: PurePosixPath, *, sha256: str, size: int) -> Receipt | None:
         """The receipt of the very file that stands there already; what is left of a part file goes."""
@@ -174,7 +162,7 @@ class SmbTarget:
         explain = partial(explained, settings=self._settings, path=str(part))
         try:
             with session.reader(self._name(session.root, part), explain, _nothing) as stored:
-                return digest(stored) == (sha256, size)
+                return digest_back(stored) == (sha256, size)
         except SMBResponseException as error:
             if error.status in ABSENT:
                 return None
@@ -230,50 +218,18 @@ class SmbTarget:
         try:
             yield session
         except WIRE_ERRORS as error:
-            self._discard(session)
+            self._pool.discard(session)
             raise explained(error, self._settings, path) from error
         except BaseException:
-            self._discard(session)
+            self._pool.discard(session)
             raise
-        self._give_back(session)
+        self._pool.give_back(session)
 
     def _take(self) -> Session:
-        while True:
-            with self._guard:
-                if self._closed:
-                    raise TransientError("target.torn", f'Target "{self.name}" is being closed.')
-                session = self._idle.pop() if self._idle else None
-            if session is None:
-                return self._connected()
-            try:
-                if time.monotonic() - session.idle_since < IDLE and session.answers():
-                    return session
-            except WIRE_ERRORS as error:
-                self._discard(session)
-                raise explained(error, self._settings, "an idle connection") from error
-            self._discard(session)
-
-    def _connected(self) -> Session:
-        session = self._login.session()
-        with self._guard:
-            if not self._closed:
-                self._all.add(session)
-                return session
-        session.close()
-        raise TransientError("target.torn", f'Target "{self.name}" is being closed.')
-
-    def _give_back(self, session: Session) -> None:
-        session.idle_since = time.monotonic()
-        with self._guard:
-            if session.alive and not self._closed:
-                self._idle.append(session)
-                return
-        self._discard(session)
-
-    def _discard(self, session: Session) -> None:
-        with self._guard:
-            self._all.discard(session)
-        session.close()
+        try:
+            return self._pool.take()
+        except WIRE_ERRORS as error:
+            raise explained(error, self._settings, "an idle connection") from error
 
 
 def _nothing() -> None:

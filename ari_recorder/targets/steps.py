@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from enum import StrEnum
 from typing import TypeAlias
 
+from . import progress
+
 
 class Step(StrEnum):
     """In the order in which a file goes through them; a kind passes over what it does not have."""
@@ -40,6 +42,7 @@ _watcher: ContextVar[Watcher | None] = ContextVar("target_steps", default=None)
 
 def at(step: Step) -> None:
     """Say that `step` begins now."""
+    progress.moved()
     if (watcher := _watcher.get()) is not None:
         watcher(step)
 

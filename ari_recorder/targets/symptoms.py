@@ -332,9 +332,17 @@ CLOCK_OFF = Symptom(
     "Set both by NTP: file times and the life of certificates depend on it. Deliveries work all the same.",
 )
 
+UNGUARDED = Symptom(
+    "unguarded",
+    "The folder lies on a disk of its own, and nothing says so.",
+    "Add the `mount` to the target in the policy, or `marked = true`: when the disk is not mounted, the "
+    "empty folder beneath would be filled, and what stands there confirmed. Deliveries work all the same.",
+    True,
+)
+
 OTHER = Symptom("other", "It does not work.", "Look into the recorder's log and the server's.", True)
 
-SYMPTOMS: dict[str, Symptom] = {one.name: one for one in (*(row[0] for row in _TABLE), CLOCK_OFF)}
+SYMPTOMS: dict[str, Symptom] = {one.name: one for one in (*(row[0] for row in _TABLE), CLOCK_OFF, UNGUARDED)}
 
 
 def symptom_of(error: RecorderError, step: Step | None) -> Symptom:

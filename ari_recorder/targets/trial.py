@@ -13,27 +13,30 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from ..config import targets as config
+from ..config.targets.limits import SLOWEST
 from ..disk.digest import digest
+from ..disk.mounts import mount_of
 from ..model.errors import IntegrityError, PermanentError, RecorderError, TransientError
 from .base import Target, part_name
 from .incomplete import usable, why_unusable
 from .register import make_target
 from .steps import Step, watched
-from .symptoms import CLOCK_OFF, symptom_of
+from .symptoms import CLOCK_OFF, SYMPTOMS, UNGUARDED, Symptom, symptom_of
 from .vault import Vault
 
 SIZE = 1 << 20
 """Bytes of the test file."""
 
 PATIENCE = 60.0
-"""Seconds without any step after which a target counts as frozen, however patient its settings are."""
+"""Seconds without any step after which a target counts as frozen, however patient its settings are; over a
+network the test file has its time besides, on the slowest line that may be."""
 
 CLOCK_MAY_DIFFER = 120.0
 """Seconds between the target's clock and ours that are not worth a word."""
@@ -121,14 +124,15 @@ def run(
     vault: Vault | None = None,
     *,
     prepare: bool = False,
+    own: Path | None = None,
     clock: Callable[[], datetime] = utc_now,
-    patience: float = PATIENCE,
+    patience: float | None = None,
 ) -> Report:
     """Try a target. Raises nothing: what is wrong stands in the report.
 
-    `vault` keeps the logins of some kinds. `prepare` first makes, and where wanted marks, its root. A target
-    that holds its thread for ever, as a frozen mount does, is left alone after `patience` seconds; the thread
-    ends when the mount lets it.
+    `vault` keeps the logins of some kinds. `prepare` first makes, and where wanted marks, its root. `own` is
+    a folder of the recorder's, see `unguarded`. A target that holds its thread for ever, as a frozen mount
+    does, is left alone after `patience` seconds; the thread ends when the mount lets it.
     """
     if not usable(settings):
         return Report(settings.name, fault=_trouble(settings.name, why_unusable(settings), None))
@@ -140,6 +144,7 @@ def run(
 
     threading.Thread(target=work, name=f"trial-{settings.name}", daemon=True).start()
     watcher = watcher or Watcher()
+    patience = _patience(settings) if patience is None else patience
     while True:
         try:
             told = news.get(timeout=patience)
@@ -149,7 +154,8 @@ def run(
             )
         match told:
             case Report():
-                return told
+                guard = unguarded(settings, own) if own is not None and told.works else ()
+                return replace(told, warnings=(*told.warnings, *guard))
             case Taken():
                 watcher.ends(told)
             case _:
@@ -199,9 +205,10 @@ def _steps(
         _compare(target, path, sha256)
         _look_at_clock(target, path, warnings, clock())
         at.at(Step.DELETE)
-        _delete(target, path)
-    except (PermanentError, IntegrityError):
-        _clear(target, path, sha256)
+        _delete(target, path, warnings)
+    except RecorderError as error:
+        if error.code != "target.unreachable":  # to knock at that door again would only take its time
+            _clear(target, path, sha256)
         raise
 
 
@@ -213,8 +220,19 @@ def _compare(target: Target, path: PurePosixPath, sha256: str) -> None:
             )
 
 
-def _delete(target: Target, path: PurePosixPath) -> None:
-    if not target.delete(path) or target.stat(path) is not None:
+def _delete(target: Target, path: PurePosixPath, warnings: list[Trouble]) -> None:
+    deleted = target.delete(path)
+    try:
+        gone = target.stat(path) is None
+    except TransientError as error:
+        if not deleted or error.code != "target.locked":
+            raise
+        # Windows keeps a deleted file until the last one who has it open lets go.
+        locked = SYMPTOMS["locked"]
+        sentence = f"{path} is deleted, and goes when the program that has it open lets go of it."
+        warnings.append(_warning(locked, sentence, locked.remedy, Step.DELETE))
+        return
+    if not deleted or not gone:
         raise PermanentError(
             "target.denied", f'{path} still stands in target "{target.name}" after it was deleted.'
         )
@@ -228,14 +246,43 @@ def _look_at_clock(target: Target, path: PurePosixPath, warnings: list[Trouble],
     if abs(seconds) > CLOCK_MAY_DIFFER:
         how = "ahead of" if seconds > 0 else "behind"
         sentence = f'The clock of target "{target.name}" is {_span(abs(seconds))} {how} this machine\'s.'
-        warnings.append(Trouble(CLOCK_OFF.name, CLOCK_OFF.says, sentence, CLOCK_OFF.remedy, "", Step.FETCH))
+        warnings.append(_warning(CLOCK_OFF, sentence, CLOCK_OFF.remedy, Step.FETCH))
+
+
+def unguarded(settings: config.Target, own: Path) -> tuple[Trouble, ...]:
+    """A warning when a folder that works lies on a disk that may be missing one day, and nothing would tell.
+
+    `own` is a folder of the recorder's: what lies on the same disk is there whenever the recorder is.
+    """
+    if not isinstance(settings, config.LocalTarget) or settings.mount or settings.marked:
+        return ()
+    folder = settings.folder
+    if folder is None or (point := mount_of(folder).point) in (Path("/"), mount_of(own).point):
+        return ()
+    sentence = f'Target "{settings.name}" would fill the empty folder {folder} while {point} is not mounted.'
+    remedy = f"Run ari-recorder target test --prepare {settings.name} after adding to it: marked = true"
+    if folder.is_relative_to(point):
+        remedy = f'Add to the target in the policy: mount = "{point}"'
+    return (_warning(UNGUARDED, sentence, remedy),)
+
+
+def _warning(symptom: Symptom, sentence: str, remedy: str, step: Step | None = None) -> Trouble:
+    return Trouble(symptom.name, symptom.says, sentence, remedy, "", step)
 
 
 def _clear(target: Target, path: PurePosixPath, sha256: str) -> None:
-    """Leave nothing behind, where that can be."""
+    """Leave nothing behind, where that can be; on another connection where the first one broke."""
     for name in (part_name(path.name, sha256), path.name):
-        with suppress(RecorderError):
+        try:
             target.delete(PurePosixPath(name))
+        except RecorderError as error:
+            if error.code == "target.unreachable":
+                return
+
+
+def _patience(settings: config.Target) -> float:
+    """Seconds. A server is given up by its own kind long before, but for a line that is slow."""
+    return PATIENCE if isinstance(settings, config.LocalTarget) else PATIENCE + SIZE / SLOWEST
 
 
 def _trouble(name: str, error: RecorderError, step: Step | None) -> Trouble:

@@ -76,7 +76,7 @@ class Vault:
         content = MAGIC + self._salt + self._fernet(self._salt).encrypt(secret)
         try:
             with self._guard:
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                durable.make_folders(self._folder)
                 with _alone(self._folder):
                     durable.write_atomically(path, content, mode=0o600)
                     self._give_away(path)

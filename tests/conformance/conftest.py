@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from ari_recorder.targets import trial
+from ari_recorder.targets.trial import Report
 
 from .rig import Rig, Sample
 from .rig_local import LocalRig
@@ -54,3 +58,26 @@ def sample(tmp_path: Path) -> Callable[..., Sample]:
         return Sample(path, hashlib.sha256(content).hexdigest(), len(content))
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def provoked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that says what it `provokes` has to see `target test` say so.
+
+    tests/unit/docs/test_symptoms_page.py holds these marks against the page: each symptom has a test.
+    """
+    mark = request.node.get_closest_marker("provokes")
+    seen: set[str] = set()
+    run = trial.run
+
+    def watched(*words: Any, **more: Any) -> Report:
+        report = run(*words, **more)
+        seen.update(one.symptom for one in (report.fault, *report.warnings) if one is not None)
+        return report
+
+    if mark is not None:
+        monkeypatch.setattr(trial, "run", watched)
+    yield
+    if mark is not None:
+        unseen = set(mark.args or [request.node.callspec.params["symptom"]]) - seen
+        assert not unseen, f"not told: {', '.join(sorted(unseen))}"

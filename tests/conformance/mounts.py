@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ari_recorder.lab import debian
+
 CLONE_NEWNS = 0x00020000
 
 
@@ -43,6 +45,25 @@ def small_disk(place: Path, size: str) -> Iterator[None]:
     """A disk of `size` (such as `2m`) at `place`."""
     mount(place, "-t", "tmpfs", "-o", f"size={size}", "none")
     try:
+        yield
+    finally:
+        unmount(place, lazily=True)
+
+
+@contextmanager
+def quota_disk(place: Path, image: Path, size: str) -> Iterator[None]:
+    """A disk with room at `place` (it lies in `image`) and a quota of `size` on it, which binds root, too.
+
+    btrfs, for no other file system has quotas in every kernel that has it.
+    """
+    debian.ensure({"mkfs.btrfs": "btrfs-progs"})
+    with image.open("wb") as stream:
+        stream.truncate(120 * 2**20)  # the least that btrfs takes; nearly all of it is a hole
+    _call("mkfs.btrfs", "--quiet", "--mixed", str(image))
+    mount(place, "-o", "loop", str(image))
+    try:
+        _call("btrfs", "quota", "enable", str(place))
+        _call("btrfs", "qgroup", "limit", size, str(place))
         yield
     finally:
         unmount(place, lazily=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -203,6 +207,39 @@ def test_a_source_that_is_not_what_was_sealed_leaves_nothing(rig: Rig, sample: M
     assert rig.names() == []
 
 
+@pytest.mark.parametrize("good", [0, 4_200_000], ids=["while it is checked", "while it is sent"])
+def test_a_sector_of_the_spool_that_cannot_be_read_is_no_fault_of_the_target(
+    rig: Rig, sample: MakeSample, good: int
+) -> None:
+    one = sample(os.urandom(3_000_001))
+    with pytest.raises(IntegrityError) as caught:
+        put(rig.target, replace(one, path=_failing(one.path, good)))
+    assert caught.value.code == "evidence.missing"
+    assert os.strerror(errno.EIO) in caught.value.sentence
+    assert rig.size(PATH) is None
+    put(rig.target, one)
+    assert rig.names() == [str(PATH)]
+
+
+def _failing(path: Path, good: int) -> Path:
+    """The path of a file on a disk that gives so many bytes, however often it is opened, and then EIO."""
+
+    class File(io.FileIO):
+        def readinto(self, buffer: Any) -> int:
+            nonlocal good
+            if good <= 0:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            size = super().readinto(buffer) or 0
+            good -= size
+            return size
+
+    class OnFailingDisk(type(path)):  # type: ignore[misc]
+        def open(self, *_words: object, **_more: object) -> File:
+            return File(str(self), "rb")
+
+    return OnFailingDisk(path)
+
+
 def test_what_reads_back_differently_gets_no_final_name(rig: Rig, sample: MakeSample) -> None:
     one = sample(b"whole bytes")
 
@@ -295,6 +332,10 @@ def test_no_space(rig: Rig, sample: MakeSample) -> None:
         put(target, small)
 
 
-def test_the_declared_properties_are_what_was_tested(rig: Rig) -> None:
-    assert rig.target.properties.confirms in Confirms
+def test_a_receipt_says_how_it_was_confirmed_as_the_properties_claim(rig: Rig, sample: MakeSample) -> None:
+    one = sample(os.urandom(100_000))
+    properties = rig.target.properties
+    receipt = rig.target.put(one.path, PATH, sha256=one.sha256, size=one.size)
+    assert receipt.how is properties.confirms
+    assert properties.server_side_hash or properties.confirms is not Confirms.SERVER_HASH
     assert rig.target.name == "archive"

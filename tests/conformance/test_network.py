@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 import pytest
@@ -106,7 +107,7 @@ def test_torn_at_any_byte(rig: Rig, sample: MakeSample) -> None:
 
 
 @each_kind
-def test_torn_before_and_after_deleting(rig: Rig, sample: MakeSample) -> None:
+def test_torn_before_deleting(rig: Rig, sample: MakeSample) -> None:
     put(rig.target, sample(b"x"))
     target = rig.make()
     assert target.stat(PATH) is not None
@@ -116,6 +117,53 @@ def test_torn_before_and_after_deleting(rig: Rig, sample: MakeSample) -> None:
     rig.start()
     assert target.delete(PATH) is True
     assert target.delete(PATH) is False
+
+
+@each_kind
+def test_torn_at_any_byte_of_deleting(rig: Rig, sample: MakeSample) -> None:
+    """From before the request to the last byte of its answer, when the file is gone and nobody was told."""
+    one, ends = sample(b"x"), []
+    with Relay(rig.port) as relay:
+        target = rig.through(relay.port, timeout=10)
+        put(rig.target, one)
+        target.stat(PATH)
+        before = relay.total
+        assert target.delete(PATH) is True
+        length = relay.total - before
+    for part in (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1):
+        put(rig.target, one)
+        with Relay(rig.port) as relay:
+            target = rig.through(relay.port, timeout=10)
+            target.stat(PATH)
+            relay.cut_after = relay.total + max(1, int((length - 1) * part))
+            told: bool | None = None
+            with suppress(TransientError):
+                told = target.delete(PATH)
+            assert relay.cuts == 1
+            ends.append((told, target.delete(PATH)))
+            assert target.delete(PATH) is False
+            target.close()
+        assert rig.names() == []
+    # What was told is true; who was told nothing finds it done or not.
+    assert set(ends) <= {(True, False), (None, True), (None, False)}
+    assert {(None, True), (None, False)} <= set(ends)
+    assert ends[-1] == (None, False)
+
+
+@each_kind
+def test_frozen_while_deleting(rig: Rig, sample: MakeSample) -> None:
+    put(rig.target, sample(b"x"))
+    target = rig.impatient(LIMIT)
+    target.stat(PATH)
+    begun = time.monotonic()
+    rig.freeze()
+    with pytest.raises(TransientError) as caught:
+        target.delete(PATH)
+    assert caught.value.code == "target.unreachable"
+    assert time.monotonic() - begun < 4 * LIMIT
+    rig.thaw()
+    target.delete(PATH)
+    assert rig.names() == []
 
 
 @each_kind

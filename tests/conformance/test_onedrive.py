@@ -116,6 +116,26 @@ def test_no_such_tenant_and_app(scene: Scene, sample: MakeSample) -> None:
     assert (error.code, "client_id" in error.remedy) == ("target.login", True)
 
 
+@pytest.mark.parametrize(
+    ("permission", "enough"),
+    [
+        ("Sites.ReadWrite.All", True),
+        ("Sites.Selected", True),
+        ("Files.ReadWrite.All", False),
+        ("Files.Read.All", False),
+    ],
+)
+def test_what_an_app_must_be_granted(scene: Scene, sample: MakeSample, permission: str, enough: bool) -> None:
+    """By Microsoft's page, `Files.ReadWrite.All` is not enough for an app's upload session."""
+    scene.peer.entra.permissions = frozenset({permission})
+    if enough:
+        scene.put(sample(b"x"))
+    else:
+        error = scene.failure(sample(b"x"))
+        assert (error.code, type(error)) == ("target.denied", PermanentError)
+        assert "docs/howto/deliver-to-onedrive.md" in error.remedy
+
+
 def test_a_token_that_is_taken_no_more_is_renewed_once(scene: Scene, sample: MakeSample) -> None:
     target = scene.target()
     put(target, sample(b"x"), PurePosixPath("one"))

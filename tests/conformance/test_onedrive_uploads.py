@@ -1,7 +1,8 @@
-"""Upload sessions: torn, resumed, expired, throttled, killed; confirmation and labels. On `graph_peer`."""
+"""Upload sessions: torn, resumed, refused, expired, throttled, paced, killed. On `graph_peer`."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import signal
@@ -11,18 +12,24 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
 from ari_recorder.disk.faults import FAULT_VARIABLE
+from ari_recorder.lab.programs import wait_until
 from ari_recorder.model.errors import IntegrityError, PermanentError, RecorderError, TransientError
 from ari_recorder.targets.onedrive import OneDriveTarget
+from ari_recorder.targets.pace import Pace, paced
+from ari_recorder.targets.steps import Step, watched
 from tests.graph_peer.drives import Drive
 from tests.graph_peer.faults import Tear
+from tests.graph_peer.wire import Answer
 
-from .onedrive_scene import LARGE, Scene, failure, put
+from .onedrive_scene import FRAGMENT_KIB, LARGE, Scene, failure, put
+from .relay import Relay
 from .rig import Sample
-from .rig_onedrive import ROOT
+from .rig_onedrive import Detour
 from .test_contract import PATH, MakeSample
 
 
@@ -124,6 +131,58 @@ def test_a_range_that_the_service_has_already_is_asked_for(scene: Scene, sample:
         put(other, one, PurePosixPath("other"))  # but not for ever
 
 
+def test_an_upload_lives_for_as_long_as_the_service_last_said(scene: Scene, sample: MakeSample) -> None:
+    """Each fragment puts the end of its session off."""
+    one = sample(os.urandom(LARGE))
+    scene.peer.uploads.lifetime = timedelta(hours=1)
+    target = resumed_elsewhere(scene, one)
+    target._uploads._kept._clock = lambda: datetime.now(UTC) + timedelta(hours=2)
+    put(target, one)
+    assert (scene.peer.uploads.received, scene.peer.uploads.made) == (LARGE, 1)
+
+
+@pytest.mark.parametrize("status", [400, 403, 413, 416])
+@pytest.mark.parametrize("operation", ["fragment", "last-fragment"])
+def test_a_session_that_refuses_is_given_up(
+    scene: Scene, sample: MakeSample, operation: str, status: int
+) -> None:
+    """The session alone may be to blame, so a new one is tried before a person is asked."""
+    one, target = sample(os.urandom(LARGE)), scene.target()
+    codes = []
+    for made in (1, 2):
+        scene.peer.faults.refuse(operation, status, times=2 if status == 416 else 1)
+        codes.append(failure(target, one).code)
+        assert (scene.peer.uploads.made, len(scene.peer.uploads.sessions)) == (made, 0)
+    assert codes == ["target.torn", "target.denied"]
+    put(target, one)
+    assert scene.stands(one)
+    assert scene.peer.uploads.made == 3
+
+
+def test_a_kept_session_that_refuses_is_given_up_at_once(scene: Scene, sample: MakeSample) -> None:
+    """After a restart, too: both for a refused fragment and for a refused question."""
+    for number, operation in enumerate(("fragment", "session")):
+        one, path = sample(os.urandom(LARGE)), PurePosixPath(f"r-{number}")
+        scene.peer.faults.plan("fragment", Tear.BEFORE, nth=3)
+        with pytest.raises(TransientError):
+            scene.put(one, path)
+        scene.peer.faults.refuse(operation, 400, "invalidRequest")
+        scene.put(one, path)
+        assert (scene.root / path).read_bytes() == one.path.read_bytes()
+        assert (scene.peer.uploads.made, len(scene.peer.uploads.sessions)) == (2 * number + 2, 0)
+
+
+@pytest.mark.parametrize("status", [423, 500])
+def test_a_session_is_kept_through_what_passes(scene: Scene, sample: MakeSample, status: int) -> None:
+    one, target = sample(os.urandom(LARGE)), scene.target()
+    scene.peer.faults.refuse("fragment", status, nth=3)
+    assert isinstance(failure(target, one), TransientError)
+    scene.peer.faults.refuse("session", status)
+    assert isinstance(failure(target, one), TransientError)
+    put(target, one)
+    assert (scene.peer.uploads.received, scene.peer.uploads.made) == (LARGE, 1)
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_another_writer_is_faster(scene: Scene, sample: MakeSample, same: bool) -> None:
     """409 with the last fragment."""
@@ -179,7 +238,9 @@ def test_refusals_end_in_the_right_class(
     assert scene.stands(one)
 
 
-@pytest.mark.parametrize("operation", ["item", "create-session", "fragment", "last-fragment", "folder"])
+@pytest.mark.parametrize(
+    "operation", ["login", "token", "item", "create-session", "fragment", "last-fragment", "folder"]
+)
 @pytest.mark.parametrize("status", [429, 503])
 def test_throttling_is_obeyed_by_everybody(
     scene: Scene, sample: MakeSample, operation: str, status: int
@@ -196,6 +257,30 @@ def test_throttling_is_obeyed_by_everybody(
     assert again.retry_after is not None
     assert 100 < again.retry_after <= 120
     assert len(scene.peer.log) == asked, "the service was asked before its time"
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"body": b"Too Many Requests"},
+        {"document": {"error": "invalid_request", "error_description": "AADSTS90055: Too many requests."}},
+    ],
+    ids=["text", "AADSTS90055"],
+)
+def test_a_login_service_that_throttles_is_obeyed(
+    scene: Scene, sample: MakeSample, says: dict[str, Any]
+) -> None:
+    """In whatever words; and it is not told as a login that a person has to mend."""
+    scene.peer.faults.plan("token", Answer(429, headers={"Retry-After": "60"}, **says))
+    target = scene.target()
+    with pytest.raises(TransientError) as warned:
+        target.login_warnings()
+    error = failure(target, sample(b"x"))
+    assert isinstance(error, TransientError)
+    assert (warned.value.code, error.code) == ("target.busy", "target.busy")
+    assert error.retry_after is not None
+    assert 40 < error.retry_after <= 60
+    assert scene.peer.count("token") == 1
 
 
 def test_a_date_to_wait_for(scene: Scene, sample: MakeSample) -> None:
@@ -246,50 +331,34 @@ def test_closed_while_it_uploads(scene: Scene, sample: MakeSample) -> None:
     assert not (scene.root / PATH).exists()
 
 
-# Confirmation --------------------------------------------------------------------------------------------
+def test_what_is_read_is_on_the_line_before_more_is_read(scene: Scene, sample: MakeSample) -> None:
+    """A bandwidth holds for the line: a quarter of a second may be saved up, not a whole fragment."""
+    one, target = sample(os.urandom(LARGE)), scene.target(fragment=2 * FRAGMENT_KIB)
+    with Relay(scene.peer.port) as relay:
+
+        class Watched(Pace):
+            def take(self, size: int) -> None:
+                wait_until("what was taken", lambda: relay.sent >= self.taken, limit=10, every=0.001)
+                super().take(size)
+
+        seconds = itertools.count()  # between any two looks at the clock: so nobody waits
+        target.session.wire.mount("https://", Detour(relay.port))
+        slow = Watched(128 * 1024, clock=lambda: float(next(seconds)))
+        with paced(slow):
+            put(target, one)
+        target.close()
+    assert scene.stands(one)
+    assert (slow.taken, slow.piece) == (LARGE, 32 * 1024)
 
 
-@pytest.mark.parametrize(
-    ("hashes", "read_back", "how"),
-    [("quickXorHash", False, "server-hash"), ("", False, "read-back"), ("quickXorHash", True, "read-back")],
-)
-def test_how_it_is_confirmed(
-    scene: Scene, sample: MakeSample, hashes: str, read_back: bool, how: str
-) -> None:
-    scene.peer.drive.hashes = hashes
-    assert scene.put(sample(os.urandom(LARGE)), read_back=read_back).how == how
-    assert (scene.peer.count("download") > 0) is (how == "read-back")
-
-
-@pytest.mark.parametrize("hashes", ["quickXorHash", ""])
-def test_what_is_stored_wrongly_is_deleted_again(scene: Scene, sample: MakeSample, hashes: str) -> None:
-    scene.peer.drive.hashes = hashes
-    scene.peer.uploads.spoil = True
+def test_a_file_that_fails_while_it_is_sent(scene: Scene, sample: MakeSample) -> None:
     one, target = sample(os.urandom(LARGE)), scene.target()
-    error = failure(target, one)
-    assert (error.code, type(error)) == ("target.mismatch", IntegrityError)
+
+    def shorten(step: Step) -> None:
+        if step is Step.RENAME:
+            os.truncate(one.path, LARGE - 1)
+
+    with watched(shorten):
+        error = failure(target, one)
+    assert (error.code, type(error)) == ("evidence.unreadable", IntegrityError)
     assert not (scene.root / PATH).exists()
-    put(target, one)
-    assert scene.stands(one)
-
-
-def test_a_file_with_the_same_quick_hash_is_not_taken_for_ours(scene: Scene, sample: MakeSample) -> None:
-    """Two silences of the same length: QuickXorHash sees no difference."""
-    scene.put(sample(b"\xd5" * 320_000))
-    assert scene.failure(sample(b"\xff" * 320_000)).code == "target.conflict"
-
-
-# Labels --------------------------------------------------------------------------------------------------
-
-
-def test_a_retention_label(scene: Scene, sample: MakeSample) -> None:
-    one, target = sample(b"x"), scene.target(retention_label="Ten years")
-    error = failure(target, one)
-    assert (error.code, type(error)) == ("target.label", PermanentError)
-    assert "Ten years" in error.sentence
-    assert scene.stands(one)
-    scene.peer.drive.labels.add("Ten years")
-    put(target, one)
-    assert scene.peer.drive.labelled == {f"{ROOT}/{PATH}": "Ten years"}
-    scene.peer.faults.refuse("label", 429, "tooManyRequests", Retry_After="7")
-    assert scene.failure(sample(b"x"), retention_label="Ten years").code == "target.busy"

@@ -389,7 +389,7 @@ def test_a_connection_that_died_while_idle_is_replaced(scene: Scene, sample: Mak
     put(target, sample(b"x"))
     scene.server.kill()
     scene.server.start()
-    wait_until("the end of the old connection", lambda: not target._idle[0].alive, limit=10)
+    wait_until("the end of the old connection", lambda: not target._pool._idle[0][1].alive, limit=10)
     put(target, sample(b"x"))
 
 

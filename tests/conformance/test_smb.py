@@ -232,7 +232,7 @@ def held(target: SmbTarget, path: PurePosixPath, shared: int = 0) -> Iterator[No
         yield
     finally:
         file.close()
-        target._give_back(session)
+        target._pool.give_back(session)
 
 
 def test_a_part_file_that_somebody_holds(scene: Scene, sample: MakeSample) -> None:

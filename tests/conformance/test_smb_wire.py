@@ -318,4 +318,4 @@ def test_two_targets_on_one_server_share_nothing(scene: Scene, sample: MakeSampl
     put(other, sample(b"x"))
     one.close()
     put(other, sample(b"y"), PurePosixPath("other"))
-    assert isinstance(other._idle[0]._connection, SmbConnection)
+    assert isinstance(other._pool._idle[0][1]._connection, SmbConnection)

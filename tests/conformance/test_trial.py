@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -25,7 +26,7 @@ from ari_recorder.targets.steps import Step
 from ari_recorder.targets.trial import Report, Taken, Watcher
 
 from .conftest import RIGS
-from .mounts import mount, unmount
+from .mounts import mount, quota_disk, unmount
 from .private_sshd import PrivateSshd
 from .rig import Rig
 from .rig_sftp import password_settings, sftp_settings
@@ -70,6 +71,7 @@ def test_a_target_that_works(rig: Rig) -> None:
     assert rig.names() == []
 
 
+@pytest.mark.provokes("clock-off")
 def test_a_clock_that_is_wrong_is_a_warning(rig: Rig) -> None:
     for days, word in ((3, "behind"), (-3, "ahead of")):
         ours = datetime.now(UTC) + timedelta(days=days)
@@ -80,6 +82,7 @@ def test_a_clock_that_is_wrong_is_a_warning(rig: Rig) -> None:
         assert f"3 days {word}" in warning.sentence
 
 
+@pytest.mark.provokes("folder-missing")
 def test_a_root_that_is_gone_and_made_when_asked_to(rig: Rig) -> None:
     rig.remove_root()
     fault(trial.run(rig.settings()), "folder-missing", "missing")
@@ -113,11 +116,13 @@ def made_for(server: SftpServer, folder: Path, **changes: object) -> config.Sftp
     return sftp_settings(server, folder / "known_hosts", **changes)
 
 
+@pytest.mark.provokes("name-unknown")
 def test_a_name_that_cannot_be_resolved(sftp_server: SftpServer, tmp_path: Path) -> None:
     report = trial.run(made_for(sftp_server, tmp_path, host="no-such-host.invalid"))
     assert "getent hosts" in fault(report, "name-unknown", "unreachable")
 
 
+@pytest.mark.provokes("refused")
 def test_nothing_listens_there(sftp_server: SftpServer, tmp_path: Path) -> None:
     fault(trial.run(made_for(sftp_server, tmp_path, port=1)), "refused", "unreachable")
 
@@ -126,6 +131,7 @@ def test_nothing_listens_there(sftp_server: SftpServer, tmp_path: Path) -> None:
     ("number", "symptom"),
     [(errno.EHOSTUNREACH, "no-route"), (errno.ENETUNREACH, "no-route"), (errno.ETIMEDOUT, "no-answer")],
 )
+@pytest.mark.provokes
 def test_no_way_there(
     sftp_server: SftpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, symptom: str
 ) -> None:
@@ -138,6 +144,7 @@ def test_no_way_there(
     fault(trial.run(made_for(sftp_server, tmp_path)), symptom, "unreachable")
 
 
+@pytest.mark.provokes("wrong-service")
 def test_another_service(sftp_server: SftpServer, tmp_path: Path) -> None:
     with socket.create_server((HOST, 0)) as listener:
         settings = made_for(sftp_server, tmp_path, port=listener.getsockname()[1], timeout=2.0)
@@ -164,6 +171,7 @@ def answering(listener: socket.socket, greeting: bytes) -> Iterator[None]:
     thread.join(10)
 
 
+@pytest.mark.provokes("host-key-unknown", "host-key-changed")
 def test_host_keys(sftp_server: SftpServer, tmp_path: Path) -> None:
     settings = made_for(sftp_server, tmp_path)
     known = tmp_path / "known_hosts"
@@ -174,6 +182,7 @@ def test_host_keys(sftp_server: SftpServer, tmp_path: Path) -> None:
     assert "--replace" in fault(trial.run(settings), "host-key-changed", "host-key-changed")
 
 
+@pytest.mark.provokes("passphrase", "key-refused", "key-unreadable", "login-refused", "secret-unreadable")
 def test_logins(sftp_server: SftpServer, tmp_path: Path) -> None:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(key)], check=True)
@@ -202,6 +211,7 @@ def test_logins(sftp_server: SftpServer, tmp_path: Path) -> None:
         ("-P read", "cannot-read", Step.READ_BACK),
     ],
 )
+@pytest.mark.provokes
 def test_rights_that_lack(
     sftp_server: SftpServer, tmp_path: Path, options: str, symptom: str, step: Step
 ) -> None:
@@ -232,11 +242,22 @@ def test_a_server_with_posix_rename_only(sftp_server: SftpServer, tmp_path: Path
     assert trial.run(made_for(sftp_server, tmp_path)).works
 
 
+@pytest.mark.provokes("quota")
+def test_a_quota_behind_sftp(sftp_server: SftpServer, tmp_path: Path) -> None:
+    settings = made_for(sftp_server, tmp_path)
+    with quota_disk(sftp_server.folder / "root", tmp_path / "image", "512k"):
+        sftp_server.stop()
+        sftp_server.start()  # so that it sees the disk
+        assert "quota" in fault(trial.run(settings), "quota", "full")
+
+
+@pytest.mark.provokes("full")
 def test_a_full_disk_behind_sftp(tmp_path: Path) -> None:
     with PrivateSshd(tmp_path / "private", disk="512k") as server:
         fault(trial.run(password_settings(server)), "full", "full")
 
 
+@pytest.mark.provokes("read-only")
 def test_a_read_only_disk_behind_sftp(tmp_path: Path) -> None:
     with PrivateSshd(tmp_path / "private", disk="2m,ro") as server:
         fault(trial.run(password_settings(server)), "read-only", "denied")
@@ -264,6 +285,7 @@ def test_a_read_only_disk(disk: Path) -> None:
     fault(trial.run(local(disk)), "read-only", "denied")
 
 
+@pytest.mark.provokes("not-mounted")
 def test_a_disk_that_is_not_mounted(disk: Path) -> None:
     unmount(disk)
     assert f"mount {disk}" in fault(trial.run(local(disk, mount=disk)), "not-mounted", "not-mounted")
@@ -272,15 +294,46 @@ def test_a_disk_that_is_not_mounted(disk: Path) -> None:
     assert list(disk.iterdir()) == []
 
 
+@pytest.mark.provokes("unguarded")
+def test_a_disk_of_its_own_that_nothing_guards_is_a_warning(disk: Path, tmp_path: Path) -> None:
+    """While it is mounted: once it is not, the empty folder beneath takes and confirms everything."""
+    (disk / "archive").mkdir()
+    (tmp_path / "link").symlink_to(disk / "archive")
+    report = trial.run(local(disk / "archive"), own=tmp_path)
+    assert report.works
+    (warning,) = report.warnings
+    assert warning.symptom == "unguarded"
+    assert f'mount = "{disk}"' in warning.remedy
+    (warning,) = trial.run(local(tmp_path / "link"), own=tmp_path).warnings
+    assert "marked = true" in warning.remedy
+    assert trial.run(local(disk / "archive", mount=disk), own=tmp_path).warnings == ()
+    assert trial.run(local(disk / "archive", marked=True), own=tmp_path, prepare=True).warnings == ()
+    assert trial.run(local(disk / "archive"), own=disk / "state").warnings == ()
+    assert trial.run(local(tmp_path), own=disk / "state").warnings == ()
+    unmount(disk)
+    assert trial.run(local(disk), own=tmp_path).warnings == ()
+
+
 def test_a_full_folder(disk: Path) -> None:
     with (disk / "fill").open("wb") as stream, pytest.raises(OSError, match="space"):
         stream.write(bytes(17_000_000))
     fault(trial.run(local(disk)), "full", "full")
 
 
+@pytest.mark.provokes("quota")
+def test_a_quota(tmp_path: Path) -> None:
+    place = tmp_path / "disk"
+    place.mkdir()
+    with quota_disk(place, tmp_path / "image", "512k"):
+        assert shutil.disk_usage(place).free > 10 * trial.SIZE
+        fault(trial.run(local(place)), "quota", "full")
+        assert list(place.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("number", "symptom"), [(errno.EDQUOT, "quota"), (errno.ENOSPC, "full"), (errno.EROFS, "read-only")]
 )
+@pytest.mark.provokes
 def test_what_the_disk_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, symptom: str
 ) -> None:
@@ -292,6 +345,7 @@ def test_what_the_disk_says(
     fault(trial.run(local(tmp_path)), symptom)
 
 
+@pytest.mark.provokes("changed-bytes")
 def test_bytes_that_are_changed_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoil(point: str) -> None:
         if point == "local.synced":
@@ -312,6 +366,7 @@ def test_a_test_file_that_comes_back_changed_does_not_stay(
     assert list(settings.folder.iterdir()) == []
 
 
+@pytest.mark.provokes("frozen")
 def test_a_folder_that_hangs_does_not_hang_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     thaw = threading.Event()
@@ -322,6 +377,7 @@ def test_a_folder_that_hangs_does_not_hang_the_trial(tmp_path: Path, monkeypatch
     thaw.set()
 
 
+@pytest.mark.provokes("incomplete", "disabled")
 def test_incomplete_and_switched_off(tmp_path: Path) -> None:
     nowhere = config.LocalTarget(kind="local", name="a")
     assert "Missing: folder" in fault(trial.run(nowhere), "incomplete", "incomplete")

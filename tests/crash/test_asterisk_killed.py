@@ -14,7 +14,7 @@ from ari_recorder.lab.engine import Engine
 from ari_recorder.lab.pbx import Pbx
 from ari_recorder.lab.progress import spoken
 from ari_recorder.model.errors import TransientError
-from tests.integration.scene import Result, Scene, moment, policy, scene
+from tests.integration.scene import Result, Scene, moment, phones_of, policy, prepared, scene
 from tests.phones import Call
 from tests.phones.judge import describe, judge
 
@@ -131,24 +131,30 @@ async def test_a_segment_that_no_journal_knows_is_adopted_and_what_has_none_is_k
     mortal: Pbx, tmp_path: Path
 ) -> None:
     """Legs whose name tells the recording join it; those of nobody are told, and never deleted."""
+    recorder = prepared(mortal, tmp_path, policy())
     orphan = mortal.recording_folder / "ari-recorder" / "20200101T000000000-00000000"
     orphan.mkdir(parents=True, exist_ok=True)
     (orphan / "1-remote.sln").write_bytes(b"\1\2" * 8000)
     try:
-        async with scene(mortal, tmp_path, policy()) as stage:
-            traffic = await Traffic(stage).open()
-            call = await talking(traffic, 0.5)
-            told = await stage.logged("legs.orphaned")
-            assert "20200101T000000000-00000000" in told["event"]
-            await stage.until("the word of status", lambda: "orphans:lab" in str(stage.recorder.status()))
-            folder = mortal.recording_folder / "ari-recorder" / str((traffic.journal(call) or {})["id"])
-            for side in ("remote", "local"):
-                (folder / f"2-{side}.sln").write_bytes(b"\x08\x00" * 4000)
-            await traffic.finish(call)
-            (result,) = await stage.delivered(1)
-            assert result.segments == ["start", "adopted"]
-            assert not folder.exists()
-            assert (orphan / "1-remote.sln").read_bytes() == b"\1\2" * 8000
+        with recorder:
+            async with phones_of(mortal, recorder) as stage:
+                await adopted_and_kept(stage, orphan)
     finally:
         (orphan / "1-remote.sln").unlink()
         orphan.rmdir()
+
+
+async def adopted_and_kept(stage: Scene, orphan: Path) -> None:
+    traffic = await Traffic(stage).open()
+    call = await talking(traffic, 0.5)
+    told = await stage.logged("legs.orphaned")
+    assert "20200101T000000000-00000000" in told["event"]
+    await stage.until("the word of status", lambda: "orphans:lab" in str(stage.recorder.status()))
+    folder = stage.pbx.recording_folder / "ari-recorder" / str((traffic.journal(call) or {})["id"])
+    for side in ("remote", "local"):
+        (folder / f"2-{side}.sln").write_bytes(b"\x08\x00" * 4000)
+    await traffic.finish(call)
+    (result,) = await stage.delivered(1)
+    assert result.segments == ["start", "adopted"]
+    assert not folder.exists()
+    assert (orphan / "1-remote.sln").read_bytes() == b"\1\2" * 8000

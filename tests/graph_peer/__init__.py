@@ -4,6 +4,7 @@ Where a page is vague the peer is the stricter one: what the service *may* refus
 only what the recorder's OneDrive target may use; every other request is answered with 404 or 405.
 
 - `entra.py`   logging in: <https://learn.microsoft.com/entra/identity-platform/>
+- `rights.py`  what a token must carry for each request
 - `drives.py`  drives, folders and files, kept as a folder on the disk so that tests can look into it
 - `uploads.py` upload sessions: <https://learn.microsoft.com/graph/api/driveitem-createuploadsession>
 - `graph.py`   addresses: <https://learn.microsoft.com/graph/onedrive-addressing-driveitems>

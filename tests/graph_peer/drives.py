@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from .names import refused
 from .wire import RefusedError
@@ -153,7 +154,7 @@ class Drive:
             "eTag": f'"{{{self.id_of(place)}}},{facts.st_mtime_ns}"',
             "lastModifiedDateTime": f"{datetime.fromtimestamp(int(facts.st_mtime), UTC):%Y-%m-%dT%H:%M:%SZ}",
             "webUrl": f"https://contoso.example/Documents/{relative}".rstrip("/"),
-            "parentReference": {"driveId": self.id},
+            "parentReference": {"driveId": self.id, **self._parent(place)},
             "size": facts.st_size,
         }
         if stat.S_ISDIR(facts.st_mode):
@@ -163,6 +164,14 @@ class Drive:
         shown = {self.hashes: self._hash(place, facts)} if self.hashes else {}
         address = f"{base}/download/{self.id_of(place)}?tempauth={secrets.token_hex(8)}"
         return found | {"file": {"hashes": shown}, "@microsoft.graph.downloadUrl": address}
+
+    def _parent(self, place: Path) -> dict[str, str]:
+        """<https://learn.microsoft.com/graph/api/resources/itemreference>: a path is percent-encoded."""
+        if place == self.folder:
+            return {}
+        parent = place.parent.relative_to(self.folder).as_posix()
+        path = f"/drives/{self.id}/root:" + (f"/{quote(parent)}" if parent != "." else "")
+        return {"id": self.id_of(place.parent), "path": path}
 
     def _hash(self, place: Path, facts: os.stat_result) -> str:
         key = (str(place), facts.st_mtime_ns, facts.st_size)

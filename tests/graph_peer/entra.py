@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from .rights import Rights
 from .wire import Answer, Request
 
 TENANT = "contoso.example"
@@ -70,7 +71,11 @@ class Entra:
     clock: Callable[[], float] = time.time
     user_approves: bool = False
     """Whether the user has typed the device code."""
+    permissions: frozenset[str] = frozenset({"Sites.ReadWrite.All"})
+    """What an administrator has granted the app for itself; a user's tokens carry the scopes asked for."""
     tokens: set[str] = field(default_factory=set)
+    rights: dict[str, Rights] = field(default_factory=dict)
+    """By token; one that a test has put into `tokens` may do everything."""
     granted: list[str] = field(default_factory=list)
     """Grant types of the tokens given out, in order."""
     _refresh: set[str] = field(default_factory=set)
@@ -188,6 +193,8 @@ class Entra:
         self.granted.append(grant)
         token = secrets.token_urlsafe(60)
         self.tokens.add(token)
+        scopes = frozenset(word.rpartition("/")[2] for word in self._scope.split())
+        self.rights[token] = Rights(user, scopes if user else self.permissions)
         found: dict[str, Any] = {
             "token_type": "Bearer", "expires_in": self.lifetime, "ext_expires_in": self.lifetime,
             "access_token": token,

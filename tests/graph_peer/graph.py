@@ -41,6 +41,8 @@ class Graph:
             return "download"
         if not request.path.startswith("/v1.0/"):
             return "token" if request.path.endswith("/token") else "login"
+        if request.path.startswith("/v1.0/sites/"):
+            return "site"
         action = (found["action"] or "") if (found := ITEM.fullmatch(request.path[5:])) else "/drive"
         return {
             "/children": "folder", "/createUploadSession": "create-session", "/retentionLabel": "label",
@@ -51,6 +53,8 @@ class Graph:
         word, _, token = request.headers.get("authorization", "").partition(" ")
         if word != "Bearer" or token not in self._entra.tokens:
             raise RefusedError(401, "InvalidAuthenticationToken", "Access token has expired or is not valid.")
+        if (rights := self._entra.rights.get(token)) is not None:
+            rights.check(self.operation(request))
         path = request.path.removeprefix("/v1.0")
         if found := ITEM.fullmatch(path):
             if found["drive"] != self.drive.id.replace("!", "%21"):

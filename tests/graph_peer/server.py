@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import threading
@@ -31,6 +32,8 @@ class GraphPeer:
         self.uploads = Uploads(home / "uploads")
         self.graph = Graph(self.entra, self.drive, self.uploads)
         self.faults = Faults()
+        self.packs_always = False
+        """Whether answers are compressed for everybody, not only for who says that he takes it."""
         self.log: list[tuple[str, int]] = []
         """Operation and status of every answer, in order."""
         self.thawed = threading.Event()
@@ -164,19 +167,26 @@ class _Handler(BaseHTTPRequestHandler):
         peer.thawed.wait(120)
         if isinstance(fault, Answer):
             peer.log.append((operation, fault.status))
-            return self._send(fault)
+            return self._send(fault, headers)
         answer = peer.answer(request, operation)
         if fault is Tear.AFTER:
             return self._cut()
-        return self._send(answer)
+        return self._send(answer, headers)
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Answer, wishes: dict[str, str]) -> None:
         content = answer.content
+        packed = bool(content) and (
+            self.server.peer.packs_always or "gzip" in wishes.get("accept-encoding", "")
+        )
+        if packed:
+            content = gzip.compress(content, 1)
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         if answer.document is not None:
             self.send_header("Content-Type", "application/json")
+        if packed:
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

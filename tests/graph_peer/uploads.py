@@ -48,6 +48,10 @@ class Session:
 @dataclass
 class Uploads:
     folder: Path
+    lifetime: timedelta = timedelta(days=1)
+    """Of a session that is made now."""
+    extension: timedelta = timedelta(days=1)
+    """For how long a session lives on after each fragment."""
     sessions: dict[str, Session] = field(default_factory=dict)
     made: int = 0
     received: int = 0
@@ -72,7 +76,7 @@ class Uploads:
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / number
         part.touch()
-        expires = datetime.now(UTC) + timedelta(days=1)
+        expires = datetime.now(UTC) + self.lifetime
         self.sessions[number] = Session(drive, parent, name, part, behaviour == "replace", expires)
         self.made += 1
         return Answer(200, {
@@ -113,6 +117,7 @@ class Uploads:
             stream.write(request.body)
         session.received = first + len(request.body)
         self.received += len(request.body)
+        session.expires = datetime.now(UTC) + self.extension
         if session.received < total:
             return Answer(202, session.document())
         if self.spoil:

@@ -15,15 +15,19 @@ from tests.crash.calls import Spoken, Traffic, all_of
 from tests.phones.judge import Verdict, describe, judge
 
 from .scene import Result, moment, policy, scene
+from .verdicts import OVERFLOW
 
 CALLS = 50
 APART = 3.0 / CALLS
 """Seconds between two calls' beginnings."""
 RING, TALK = 1.0, 5.0
-FLUSH = 27
+FLUSH = range(OVERFLOW, 28)
 """Frames. A snoop whose queue holds 500 ms, because a busy machine held up the phones or Asterisk itself,
 throws all of it away (ALIGNMENT.md, "The trouble"), up to 26 frames and a part of one; likewise what it holds
-when the call ends. Nothing outside Asterisk can help that, so such stretches are told and not judged."""
+when the call ends. Nothing outside Asterisk can help that, so such stretches, and no others, are told and not
+judged, as long as they are few."""
+MOST_FLUSHES = CALLS // 5
+"""Of all calls' 100 streams together: more, and the recorder is what keeps the machine busy."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ async def test_fifty_calls_at_once(pbx22: Pbx, tmp_path: Path) -> None:
         after = Usage.of(pid)
         assert len(results) == CALLS
         flushes = [_judged(call, traffic.result(call, results)) for call in traffic.calls]
+        assert sum(flushes) <= MOST_FLUSHES, flushes
         levels = {line["level"] for line in stage.recorder.lines()}
         assert levels <= {"info", "debug"}, [
             line for line in stage.recorder.lines() if line["level"] != "info"
@@ -110,9 +115,14 @@ def _judged(call: Spoken, result: Result) -> int:
         lost = _stretches(verdict)
         told = describe(verdict, f"{side} of the call from {call.number}")
         assert [*verdict.doubled, *verdict.backwards] == [], told
-        assert all(first > 0 and last - first < FLUSH for first, last in lost), told
+        assert all(first > 0 and _is_flush(last - first + 1, last, verdict) for first, last in lost), told
         flushes += len(lost)
     return flushes
+
+
+def _is_flush(length: int, last: int, verdict: Verdict) -> bool:
+    """Half a second at once, or what waited when the call ended."""
+    return length in FLUSH or (last == verdict.frames - 1 and length < FLUSH.stop)
 
 
 def _stretches(verdict: Verdict) -> list[tuple[int, int]]:

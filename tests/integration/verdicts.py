@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,10 @@ MUCH = 0.1
 """Seconds by which packets were late on a machine so busy that a snoop's queue may overflow."""
 OVERFLOW = 24
 """Frames that are lost at least when a snoop's queue of half a second overflows."""
+FLUSHED = 5
+"""Frames that one flush of an old Asterisk takes at most on a machine that has time: those that waited."""
+FEW = 0.05
+"""Share of a call's frames that an old Asterisk's flushes may take altogether."""
 WINDOW = 5 * 8000
 """Samples in which the next telling frame is looked for: quiet music may be in between."""
 TELLING = 16
@@ -140,14 +143,15 @@ def assert_placed(
 ) -> Placed:
     """Every frame stands where the wall clock says, within a tick and the delays of its packets.
 
-    On a machine that is not calm, only within what a snoop's queue can hold. `repeated_ms`: what Asterisk
-    itself played twice before the frames, which therefore stand that much later.
+    Where packets were seen to be late, so that Asterisk's threads had no turn either, only within what a
+    snoop's queue can hold. `repeated_ms`: what Asterisk itself played twice before the frames, which stand
+    that much later for it.
     """
     found = [place.error_ms for place in placements(verdict.runs, said.sent_at, result.begins_at)]
     placed = Placed(found[0], min(found), max(found), disturbance_ms(said, heard))
     bound = TICK * 1000 + ROUNDING_MS + placed.disturbed + repeated_ms
-    if placed.disturbed > CALM_MS or os.getloadavg()[0] > (os.cpu_count() or 1):
-        bound += QUEUE_MS  # threads of Asterisk that had no turn are late, and nobody tells by how much
+    if placed.disturbed > CALM_MS:
+        bound += QUEUE_MS  # nobody tells by how much Asterisk's own threads were late
     assert -bound - missed_ticks_ms(result, side) <= placed.earliest, f"too early: {placed}"
     assert placed.latest <= bound, f"too late: {placed}"
     return placed
@@ -187,9 +191,9 @@ class Stated:
         edges = [(self._cut_off(), inf)]
         edges += [(0.0, since + late)] if since is not None else []
         told = [(begin - late, end + late) for begin, end in self._gaps()]
-        missing = verdict.missing if not flushes(result) else []
-        overflown = set(overflow(verdict.missing)) if max(lateness, default=0.0) > MUCH else set()
-        self.silent = [n for n in missing if n not in overflown and not self._in(n, [*edges, *told])]
+        excused = set(overflow(verdict.missing)) if max(lateness, default=0.0) > MUCH else set()
+        excused |= flushed(result, verdict)
+        self.silent = [n for n in verdict.missing if n not in excused and not self._in(n, [*edges, *told])]
         """Frames of which nothing is there, and nobody says so."""
         self.torn = [n for n in verdict.damaged if not self._in(n, [*edges, *told])]
         """Frames of which a part is there, and nobody says so."""
@@ -229,12 +233,25 @@ class Stated:
 def overflow(missing: Sequence[int]) -> Iterator[int]:
     """The frames of stretches so long that a snoop's queue overflowed and was emptied: on every Asterisk it
     holds half a second, which packets fill that come in a burst after a stall (ALIGNMENT.md)."""
+    for stretch in stretches(missing):
+        yield from stretch if len(stretch) >= OVERFLOW else ()
+
+
+def stretches(frames: Sequence[int]) -> Iterator[list[int]]:
+    """Frame numbers in rising order, those that follow each other together."""
     stretch: list[int] = []
-    for frame in [*missing, -1]:
+    for frame in [*frames, -1]:
         if stretch and frame != stretch[-1] + 1:
-            yield from stretch if len(stretch) >= OVERFLOW else ()
+            yield stretch
             stretch = []
         stretch.append(frame)
+
+
+def flushed(result: Result, verdict: Verdict) -> set[int]:
+    """The frames that this Asterisk may have thrown away by itself: short stretches, and few in all."""
+    found = [stretch for stretch in stretches(verdict.missing) if len(stretch) <= FLUSHED]
+    lost = {frame for stretch in found for frame in stretch}
+    return lost if flushes(result) and len(lost) <= FEW * verdict.frames else set()
 
 
 def flushes(result: Result) -> bool:

@@ -12,6 +12,8 @@ from . import cases
 from .driver import Case, every_moment
 from .lives import Parent
 
+pytestmark = pytest.mark.timeout(600)  # hundreds of lives each
+
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:

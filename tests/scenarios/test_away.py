@@ -136,3 +136,15 @@ def test_an_asterisk_without_a_sign_ends_what_it_recorded() -> None:
     (finish,) = [order.command for order in orders if isinstance(order.command, cmd.Finish)]
     assert finish.recording.state is State.CAPTURED
     assert [note.what for note in finish.recording.notes if note.what == CUT_OFF]
+
+
+def test_a_recording_taken_up_where_late_packets_are_lost_says_so_once() -> None:
+    pbx = SimulatedPbx()
+    recording = running(pbx)
+    assert not any(note.what == "translator" for note in recording.notes)
+    for _life in range(2):
+        again = SimulatedPbx(reorders_lost=True)
+        again.channels, again.formats, again.bridge = pbx.channels, pbx.formats, pbx.bridge
+        back(again, recording)
+        recording = again.saved["rec1"]
+    assert [note.what for note in recording.notes].count("translator") == 1

@@ -10,7 +10,6 @@ import pytest
 from ari_recorder.capture import commands as cmd
 from ari_recorder.capture import events as ev
 from ari_recorder.capture.reconcile import reconcile
-from ari_recorder.capture.switchboard import wish_of
 from ari_recorder.model.call import Direction, Party
 from ari_recorder.model.recording import Recording, Start, State
 
@@ -114,7 +113,7 @@ def test_a_ring_group_through_local_channels_stays_one_inbound_call() -> None:
     pbx.tell(ev.Dialled(pbx.now, pbx.channels["l1"], pbx.channels[caller], "", ""))
     pbx.dial("l2", user())
     pbx.dial("l2", user(), "ANSWER")
-    assert [facts.user for facts in pbx.rules.asked] == [None, "PJSIP/1001"]
+    assert [facts.callee_names for facts in pbx.rules.asked] == [(), ("PJSIP/1001", "1001")]
     assert len(pbx.board.sessions) == 1
     assert pbx.board.sessions["rec1"].recording.call.answered_at is not None
 
@@ -146,13 +145,6 @@ def test_the_dialplan_can_force_a_recording() -> None:
     assert pbx.let_go[caller]["ARI_RECORDER_RESULT"] == "recording"
     assert pbx.let_go[caller]["ARI_RECORDER_ID"] == "rec1"
     assert len(pbx.snoops) == 2
-
-
-def test_words_of_the_gate() -> None:
-    wish = wish_of((" force", "setting=Sales", "direction=outbound", "nonsense", "direction=sideways"))
-    assert wish.force
-    assert wish.setting == "Sales"
-    assert wish.direction is Direction.OUTBOUND
 
 
 def test_the_announcement_is_played_once_the_microphones_roll_and_the_call_is_let_go() -> None:
@@ -648,3 +640,22 @@ def test_a_dummy_call_whose_process_was_killed_is_hung_up(age: int, hung_up: boo
     assert [c for c in pbx.script if isinstance(c, cmd.DropChannel)] == (
         [cmd.DropChannel("probe-1")] * hung_up
     )
+
+
+def test_callers_in_one_parking_lot_know_nothing_of_one_another() -> None:
+    """As `asterisk.ari.events` tells of a holding bridge: each enters it alone."""
+    pbx = SimulatedPbx(reorders_lost=True)
+    caller = pbx.inbound()
+    pbx.answer(caller, user())
+    pbx.hang_up("user-1")
+    stranger = replace(pbx.channels[caller], id="in-2", name="PJSIP/trunk-berlin-00000009")
+    pbx.channels["in-2"] = stranger
+    before = len(pbx.board.sessions["rec1"].recording.segments)
+    for parked in (caller, "in-2"):
+        pbx.tell(ev.BridgeEntered(pbx.now, pbx.channels[parked], "lot", (parked,)))
+    pbx.tell(ev.Held(pbx.now, stranger))
+    for parked in ("in-2", caller):
+        pbx.tell(ev.BridgeLeft(pbx.now, pbx.channels[parked], "lot", ()))
+    recording = pbx.board.sessions["rec1"].recording
+    assert not any(note.what == "hold" or "00000009" in note.detail for note in recording.notes)
+    assert len(recording.segments) == before

@@ -170,15 +170,15 @@ class ForOneUser(Rules):
 
     def decide(self, facts: CallFacts) -> Decision:
         self.asked.append(facts)
-        reason = "no-setting" if facts.user is None else "exception"
-        return Decision(False, reason, reason, "r1")
+        reason = "no-setting" if not facts.callee_names else "exception"
+        return Decision(False, reason, reason, "r1", awaits_user=not facts.callee_names)
 
 
 def test_an_exception_that_shows_once_the_user_is_known_is_logged() -> None:
     pbx = SimulatedPbx(ForOneUser())
     caller = pbx.inbound()
     pbx.dial(caller, user())
-    assert [refusal.reason for refusal in pbx.refusals] == ["no-setting", "exception"]
+    assert [refusal.reason for refusal in pbx.refusals] == ["exception"]
 
 
 @dataclass
@@ -191,7 +191,7 @@ class Excepted(Rules):
 
 
 @pytest.mark.parametrize(("rules", "reasons"), [
-    (ForOneUser, ["no-setting", "exception"]), (Excepted, ["exception"])])  # fmt: skip
+    (ForOneUser, ["exception"]), (Excepted, ["exception"])])  # fmt: skip
 def test_an_exception_is_logged_once_however_many_phones_ring(rules: type[Rules], reasons: list[str]) -> None:
     pbx = SimulatedPbx(rules())
     caller = pbx.inbound()

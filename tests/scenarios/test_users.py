@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from ari_recorder.capture import events as ev
+from ari_recorder.capture.reconcile import reconcile
+from ari_recorder.model.call import Party
 from ari_recorder.model.recording import State
 from ari_recorder.rules.policy import parse_policy
 from ari_recorder.runtime.pbx.judge import PolicyJudge
@@ -37,9 +42,9 @@ targets = ["archive"]
 """
 
 
-def house() -> SimulatedPbx:
+def house(policy: str = POLICY) -> SimulatedPbx:
     pbx = SimulatedPbx()
-    pbx.board.judge = PolicyJudge(parse_policy(POLICY))
+    pbx.board.judge = PolicyJudge(parse_policy(policy))
     return pbx
 
 
@@ -79,3 +84,142 @@ def test_whoever_takes_the_call_over_later_changes_nothing() -> None:
     pbx.dial(caller, user("1001", "user-2"), "ANSWER")
     pbx.hang_up(caller)
     assert pbx.finished[0].setting.name == "everybody"
+
+
+FOR_SOME = """
+[[trunk]]
+name = "berlin"
+endpoints = ["PJSIP/trunk-*"]
+
+[[exception_list]]
+name = "family"
+entries = [{ number = "+4915112345678", comment = "of 1002" }]
+
+[[setting]]
+name = "of 1001"
+directions = ["inbound", "internal"]
+users = ["1001"]
+"""
+
+AND_1002 = """
+[[setting]]
+name = "of 1002"
+directions = ["inbound"]
+users = ["1002"]
+exceptions = ["family"]
+"""
+
+
+def group(pbx: SimulatedPbx, caller: str, answers: str) -> None:
+    """1001 and 1002 ring, one of them answers."""
+    ringing = {number: user(number, f"user-{number}") for number in ("1001", "1002")}
+    for phone in ringing.values():
+        pbx.dial(caller, phone)
+    pbx.answer(caller, ringing[answers])
+
+
+@pytest.mark.parametrize(
+    ("policy", "number", "answers", "reason", "setting"),
+    [
+        (FOR_SOME, "+4930999888", "1001", None, "of 1001"),
+        (FOR_SOME, "+4930999888", "1002", "no-setting", ""),
+        (FOR_SOME + AND_1002, "+4930999888", "1002", None, "of 1002"),
+        (FOR_SOME + AND_1002, "+4915112345678", "1002", "exception", ""),
+        (FOR_SOME + AND_1002, "+4915112345678", "1001", None, "of 1001"),
+    ],
+)
+def test_who_rings_first_does_not_decide_for_who_answers(
+    policy: str, number: str, answers: str, reason: str | None, setting: str
+) -> None:
+    pbx = house(policy)
+    caller = pbx.inbound(number)
+    group(pbx, caller, answers)
+    pbx.hang_up(caller)
+    (recording,) = pbx.finished
+    assert recording.reason == reason
+    assert (recording.state is State.REFUSED) is (reason is not None)
+    assert [refusal.reason for refusal in pbx.refusals] == ([reason] if reason else [])
+    if not reason:
+        assert recording.setting.name == setting
+    assert not pbx.open_files
+
+
+@pytest.mark.parametrize(("answers", "state"), [("1001", State.CAPTURED), ("1002", State.REFUSED)])
+def test_a_group_that_a_user_calls_is_decided_by_who_answers(answers: str, state: State) -> None:
+    pbx = house(FOR_SOME)
+    phone = ev.Channel("user-9", "PJSIP/1009-00000009", "Ring", Party("1009"), exten="600")
+    caller = pbx.create(phone)
+    group(pbx, caller, answers)
+    pbx.hang_up(caller)
+    assert [recording.state for recording in pbx.finished] == [state]
+
+
+def test_a_user_of_a_group_who_rings_second_is_known_too() -> None:
+    pbx = house(FOR_SOME)
+    phone = ev.Channel("user-9", "PJSIP/1009-00000009", "Ring", Party("1009"), exten="600")
+    caller = pbx.create(phone)
+    pbx.dial(caller, user("1002", "user-1002"))
+    assert not pbx.board.sessions
+    pbx.answer(caller, user("1001", "user-1001"))
+    assert [s.recording.setting.name for s in pbx.board.sessions.values()] == ["of 1001"]
+
+
+def test_a_gate_that_cannot_know_the_user_refuses_nothing_yet() -> None:
+    pbx = house(FOR_SOME)
+    caller = pbx.inbound("+4930999888")
+    pbx.gate(caller)
+    assert pbx.let_go[caller]["ARI_RECORDER_RESULT"] == "noted"
+    pbx.answer(caller, user("1001"))
+    pbx.hang_up(caller)
+    assert not pbx.refusals
+    assert [r.setting.name for r in pbx.finished] == ["of 1001"]
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_call_that_nobody_was_rung_for_is_logged_at_its_end(away: bool) -> None:
+    pbx = house(FOR_SOME)
+    caller = pbx.inbound("+4930999888")
+    pbx.gate(caller)
+    pbx.answer(caller, user("1002"))
+    assert not pbx.refusals
+    if away:
+        del pbx.channels[caller]
+        pbx.carry_out(reconcile(pbx.board, [], pbx.snapshot()))
+    else:
+        pbx.hang_up(caller)
+    assert [(refusal.channel, refusal.reason) for refusal in pbx.refusals] == [(caller, "no-setting")]
+
+
+def test_what_is_forbidden_at_the_gate_is_refused_there_whoever_is_rung() -> None:
+    pbx = house(FOR_SOME)
+    caller = pbx.inbound("+4930999888")
+    pbx.gate(caller, "forbid")
+    assert pbx.let_go[caller]["ARI_RECORDER_RESULT"] == "refused"
+    pbx.answer(caller, user("1001"))
+    pbx.hang_up(caller)
+    assert [refusal.reason for refusal in pbx.refusals] == ["forbidden"]
+    assert not pbx.finished
+
+
+@pytest.mark.parametrize("when", ["before it rings", "while it rings", "while they talk"])
+def test_a_recorder_that_is_restarted_after_the_gate_still_records_for_the_user(when: str) -> None:
+    before = house(FOR_SOME)
+    caller = before.inbound("+4930999888")
+    before.gate(caller)
+    if when == "while they talk":
+        before.board.judge = PolicyJudge(parse_policy(""))  # nothing is recorded until the restart
+        before.answer(caller, user("1001"))
+    after = house(FOR_SOME)
+    for name in ("channels", "formats", "bridge", "now"):
+        setattr(after, name, getattr(before, name))
+    if when == "while it rings":
+        after.channels["user-1"] = user("1001")
+    snapshot = replace(after.snapshot(), results={caller: "noted"})
+    after.carry_out(reconcile(after.board, [], snapshot))
+    if when == "before it rings":
+        after.dial(caller, user("1001"))
+    if when != "while they talk":
+        after.answer(caller, user("1001"))
+    after.hang_up(caller)
+    assert [(r.state, r.setting.name) for r in after.finished] == [(State.CAPTURED, "of 1001")]
+    assert not after.refusals

@@ -10,6 +10,7 @@ from ari_recorder.evidence.verify import verify
 from ari_recorder.targets.base import is_part
 from tests.crash.calls import refusal_lines, spool_of
 from tests.integration.scene import Result
+from tests.phones import Call
 from tests.phones.judge import judge
 
 from .ground import Ground
@@ -17,6 +18,9 @@ from .traffic import Fate, Lines
 
 FLUSHED = 2.6
 """Seconds. Asterisk writes at least every 2 s what it recorded (ASTERISK.md, "Files"), in whole buffers."""
+
+TAKEN_UP = 0.2
+"""Seconds after the recording's begin in which frames that were sent before it may still be on their way."""
 
 
 def account(ground: Ground, lines: Lines) -> Counter[str]:
@@ -50,18 +54,30 @@ def _end_of(fate: Fate, results: list[Result], lines: Lines) -> str:
         _assert_begun(fate, mine[0])
         return "cut off"
     if not fate.rolled_at:
+        _assert_whole_since(mine[0].begins_at + TAKEN_UP, fate, mine[0])
         return "recorded late"
     lines.traffic.judge(fate.spoken, mine)
     return "whole"
 
 
+def _assert_whole_since(begin: float, fate: Fate, result: Result) -> None:
+    """A call that was found late: from then on every frame is there, in order and unaltered."""
+    for side, channel, end in _sides(fate, result):
+        verdict = judge(channel, end.sent)
+        owed = {n for n, at in enumerate(end.sent_at) if at >= begin}
+        wrong = [*({*verdict.missing, *verdict.damaged} & owed), *verdict.doubled, *verdict.backwards]
+        assert not wrong, f"{side} of {result.file.stem}: {verdict}"
+
+
+def _sides(fate: Fate, result: Result) -> list[tuple[str, bytes, Call]]:
+    sides = (("left", result.left, fate.spoken.caller), ("right", result.right, fate.spoken.callee))
+    return [(side, channel, end) for side, channel, end in sides if end is not None and end.sent]
+
+
 def _assert_begun(fate: Fate, result: Result) -> None:
     """What was said until shortly before Asterisk died is there, in order and unaltered."""
     assert fate.cut_at is not None
-    said = (("left", result.left, fate.spoken.caller), ("right", result.right, fate.spoken.callee))
-    for side, channel, end in said:
-        if end is None or not end.sent or not fate.rolled_at:
-            continue
+    for side, channel, end in _sides(fate, result) if fate.rolled_at else ():
         verdict = judge(channel, end.sent)
         until = fate.cut_at - FLUSHED
         owed = [n for n, at in enumerate(end.sent_at) if at < until]

@@ -69,11 +69,16 @@ def _done(place: Ground) -> bool:
 
 
 async def _quiet(troubles: Troubles) -> None:
-    """Everything runs again, and deliveries that have learnt to wait need not."""
+    """Everything runs again, and what waits for a later try is tried now, as an admin would have it.
+
+    The recorder is not started anew: what it had forgotten must not come back that way.
+    """
     while troubles.busy:
         await asyncio.sleep(0.05)
-    troubles.ground.recorder.stop()
-    await asyncio.to_thread(troubles.ground.recorder.start)
+    recorder = troubles.ground.recorder
+    await troubles.ground.stage.until("the recorder's connection", lambda: recorder.connected)
+    said = await asyncio.to_thread(recorder.command, "spool", "retry", "--all")
+    assert "Traceback" not in said.stderr, said.stderr
 
 
 async def _tell(lines: Lines, troubles: Troubles, progress: Progress) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from .ground import Ground
@@ -24,24 +24,34 @@ class Troubles:
     chance: random.Random
     met: Counter[str] = field(default_factory=Counter)
     """How often each trouble came."""
-    busy: bool = False
-    """Something is away just now."""
+    busy: int = 0
+    """How many things are away just now."""
 
     async def run(self) -> None:
-        """Until cancelled, which leaves everything running; each kind comes before any comes again."""
+        """Until cancelled, which leaves everything running.
+
+        Two things are away at a time, one of each list, so that a recorder dies on a full disk, and targets
+        freeze while Asterisk is dead.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            for kinds in (HERE, THERE):
+                tasks.create_task(self._in_random_order(kinds))
+
+    async def _in_random_order(self, kinds: Sequence[Trouble]) -> None:
+        """Each kind comes before any comes again."""
         while True:
-            order = list(KINDS)
+            order = list(kinds)
             self.chance.shuffle(order)
             for trouble in order:
                 await asyncio.sleep(self.chance.uniform(0.2, 2.0))
                 await asyncio.shield(self._meet(trouble))
 
     async def _meet(self, trouble: Trouble) -> None:
-        self.busy = True
+        self.busy += 1
         try:
             await trouble(self)
         finally:
-            self.busy = False
+            self.busy -= 1
         self.met[trouble.__name__] += 1
 
     def pause(self) -> Awaitable[None]:
@@ -52,11 +62,18 @@ class Troubles:
         self.ground.recorder.kill()
         await asyncio.to_thread(self.ground.recorder.start, connected=False)
 
+    async def both_killed(self) -> None:
+        """As when the machine of both loses its power."""
+        self.ground.recorder.kill()
+        await self.asterisk_killed()
+
     async def asterisk_killed(self) -> None:
         began = time.time()
         self.lines.up.clear()
         await asyncio.to_thread(self.ground.pbx.kill)
         self.lines.cut()
+        if not self.ground.recorder.running:
+            await asyncio.to_thread(self.ground.recorder.start, connected=False)
         await asyncio.to_thread(self.ground.pbx.start)
         for phone in self.ground.stage.phones.values():
             await phone.register()
@@ -97,9 +114,9 @@ class Troubles:
             await self.pause()
 
 
-KINDS: tuple[Trouble, ...] = (
-    Troubles.recorder_killed,
-    Troubles.asterisk_killed,
+HERE: tuple[Trouble, ...] = (Troubles.recorder_killed, Troubles.asterisk_killed, Troubles.both_killed)
+"""On the PBX."""
+THERE: tuple[Trouble, ...] = (
     Troubles.disk_full,
     Troubles.sftp_killed,
     Troubles.samba_killed,
@@ -107,3 +124,5 @@ KINDS: tuple[Trouble, ...] = (
     Troubles.graph_frozen,
     Troubles.archive_away,
 )
+"""Under the spool and at the targets."""
+KINDS = (*HERE, *THERE)

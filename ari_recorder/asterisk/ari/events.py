@@ -7,7 +7,7 @@
 | ChannelDestroyed | ChannelGone; of a snoop: SnoopGone |
 | ChannelHold, ChannelUnhold | Held, Unheld |
 | Dial | Dialled |
-| ChannelEnteredBridge, ChannelLeftBridge | BridgeEntered, BridgeLeft |
+| ChannelEnteredBridge, ChannelLeftBridge | BridgeEntered, BridgeLeft; in a holding bridge each is alone |
 | BridgeBlindTransfer, BridgeAttendedTransfer (if successful) | BlindTransferred, AttendedTransferred |
 | StasisStart | GateEntered; of a snoop with the argument `snoop`: SnoopReady |
 | StasisEnd | GateLeft; of a snoop: SnoopGone |
@@ -36,6 +36,7 @@ from .decode import (
     texts,
     whole,
 )
+from .models import HOLDING
 
 log = logging.getLogger(__name__)
 
@@ -109,17 +110,20 @@ def _dialled(at: datetime, message: Message) -> events.Event:
 def _entered_bridge(at: datetime, message: Message) -> events.Event:
     found = channel(message.get("channel"))
     bridge = mapping(message.get("bridge"))
-    members = texts(bridge.get("channels"))
-    if found.id not in members:
-        members = (*members, found.id)
-    return events.BridgeEntered(at, found, bridge=identifier(bridge, "id"), members=members)
+    members = tuple(member for member in _company(bridge) if member != found.id)
+    return events.BridgeEntered(at, found, bridge=identifier(bridge, "id"), members=(*members, found.id))
 
 
 def _left_bridge(at: datetime, message: Message) -> events.Event:
     found = channel(message.get("channel"))
     bridge = mapping(message.get("bridge"))
-    members = tuple(member for member in texts(bridge.get("channels")) if member != found.id)
+    members = tuple(member for member in _company(bridge) if member != found.id)
     return events.BridgeLeft(at, found, bridge=identifier(bridge, "id"), members=members)
+
+
+def _company(bridge: Message) -> tuple[str, ...]:
+    """Who is with one another in a bridge: nobody in one that holds (a parking lot, music on hold)."""
+    return () if text(bridge.get("bridge_type")) == HOLDING else texts(bridge.get("channels"))
 
 
 def _blind_transferred(at: datetime, message: Message) -> events.Event | None:

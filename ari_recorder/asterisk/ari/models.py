@@ -7,11 +7,15 @@ from datetime import datetime
 
 from .decode import identifier, mapping, moment, text, texts
 
+HOLDING = "holding"
+"""`bridge_type` of a bridge whose members wait, each for itself: they hear music, and nobody hears them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
     id: str
     bridge_type: str
+    """`mixing` or HOLDING."""
     technology: str
     channels: tuple[str, ...]
 

@@ -35,6 +35,16 @@ def failed(error: RecorderError, name: str, others: bool) -> Verdict:
     return Verdict(error.code, sentence, error.remedy, Severity.CRITICAL)
 
 
+def silent(name: str, folder: str, why: str) -> Verdict:
+    """A folder that holds whoever touches it, as a mount does whose server is gone, or gives only errors."""
+    return Verdict(
+        "disk.silent",
+        f"The disk of {name} ({folder}) cannot be looked at: {why}.",
+        "Look whether that disk, or the server that is mounted there, is alive: dmesg says more.",
+        Severity.CRITICAL,
+    )
+
+
 def judge(line: DiskLine, name: str, settings: DiskSettings, before: Severity | None) -> Verdict | None:
     """None when there is room for long enough. `before`: what was said of it last."""
     title = f"The disk of {name} ({line.folder})"

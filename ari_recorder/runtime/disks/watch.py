@@ -1,8 +1,8 @@
 """Watches the disks that recordings need: tells when they will be full, and looks after the spool folders.
 
-Every few seconds, in a thread, for a disk may hang: how much is free, how fast that goes, whether a spool
-folder has failed or is back. What was found becomes conditions (`disk:spool`, `disk:second-spool`,
-`disk:pbx-NAME`, `disk:target-NAME`) and a report for `status`.
+Every few seconds, each disk in a thread of its own, for it may hang: how much is free, how fast that goes,
+whether a spool folder has failed or is back. What was found becomes conditions (`disk:spool`,
+`disk:second-spool`, `disk:pbx-NAME`, `disk:target-NAME`) and a report for `status`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -19,7 +21,7 @@ import structlog
 from ...config.disk import DiskSettings
 from ...config.targets import LocalTarget
 from ...disk.forecast import IN_SPOOL, ON_PBX, Rate, forecast
-from ...disk.space import space
+from ...disk.space import Space, space
 from ...model.errors import RecorderError, TransientError
 from ...model.recording import Recording, State
 from ...rules.policy import Policy
@@ -30,11 +32,15 @@ from ..backlog import Backlog
 from ..conditions import Conditions
 from ..foundations import Foundations
 from . import report as disk_report
+from .questions import PATIENCE, Questions
 from .report import DiskLine, DiskReport
-from .verdict import Verdict, failed, judge, size
+from .verdict import Verdict, failed, judge, silent, size
 
 EVERY = 5.0
 """Seconds between two looks."""
+
+HANGS = "it does not answer"
+"""What is said of a disk that holds whoever touches it."""
 
 PBX, TARGET = "pbx-", "target-"
 """How the keys of their disks begin."""
@@ -59,10 +65,27 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a disk says of itself."""
+
+    facts: Space | None = None
+    error: RecorderError | None = None
+    """Why a spool folder is out of use; there are no facts then."""
+    failure: str | None = None
+    """What it gives instead of facts."""
+    device: int | None = None
+    volatile: bool = False
+    back: Backlog | None = None
+    """Recordings of a spool folder that is in use again."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     disk: Disk
     line: DiskLine
-    error: RecorderError | None
+    error: RecorderError | None = None
+    """Why a spool folder is out of use."""
+    silent: bool = False
 
 
 class DiskWatch:
@@ -83,6 +106,7 @@ class DiskWatch:
         targets: Callable[[], Mapping[str, Path]],
         back: Callable[[Backlog], None],
         clock: Callable[[], float] = time.monotonic,
+        patience: float = PATIENCE,
     ) -> None:
         self._spools = spools
         self._settings = settings
@@ -93,6 +117,7 @@ class DiskWatch:
         self._targets = targets
         self._back = back
         self._clock = clock
+        self._questions = Questions(patience)
         self._rates: dict[str, Rate] = {}
         self._told: set[str] = set()
 
@@ -133,21 +158,44 @@ class DiskWatch:
     async def look(self) -> None:
         """Once: measure, judge, tell."""
         running = dict(self._running())
-        back = await asyncio.to_thread(self._spools.look_again)
-        seen = await asyncio.to_thread(self._measured, running)
+        disks = list(self._disks())
+        answers = await asyncio.gather(*map(self._asked, disks))
+        there = [
+            (disk, answer) for disk, answer in zip(disks, answers, strict=True) if answer is not _NOWHERE
+        ]
+        await self._settle()
+        known = _known(there, running)
+        seen = [self._seen(disk, answer, known) for disk, answer in there]
         for one in seen:
             self._judge(one)
         self._end_others({one.disk.condition for one in seen})
-        if back:
-            log.info("A spool folder is back", action="disk.spool-back", recordings=len(back))
-            self._back(await asyncio.to_thread(_sorted, back))
+        await self._report(seen)
+
+    async def _asked(self, disk: Disk) -> _Answer | None:
+        """None when it does not answer."""
+        try:
+            answer = await self._questions.ask(disk.key, partial(self._answer, disk))
+        except TimeoutError:
+            return None
+        if answer.back is not None:
+            log.info("A spool folder is back", action="disk.spool-back", folder=str(disk.folder))
+            self._back(answer.back)
+        return answer
+
+    async def _settle(self) -> None:
+        """A folder that hangs holds this up, and is told of as such."""
+        with suppress(TimeoutError):
+            if (back := await self._questions.ask("moves", self._settled)) is not None:
+                self._back(back)
+
+    async def _report(self, seen: list[_Seen]) -> None:
         report = DiskReport(
             datetime.now(UTC), tuple(one.line for one in seen), self._spools.ledger.placement.begin_in
         )
         try:
-            await asyncio.to_thread(disk_report.write, self._state, report)
-        except OSError as error:
-            log.warning(str(error), action="disk.not-reported")
+            await self._questions.ask("report", partial(disk_report.write, self._state, report))
+        except OSError as error:  # TimeoutError is one
+            log.warning(str(error) or "The state folder does not answer", action="disk.not-reported")
 
     def demand_room(self, recording: Recording) -> None:
         """TransientError `capture.disk-full` when Asterisk has no room for a new recording. Blocks.
@@ -172,9 +220,12 @@ class DiskWatch:
     def _judge(self, seen: _Seen) -> None:
         key = seen.disk.condition
         known = self._conditions.get(key)
-        if seen.error is not None:
+        verdict: Verdict | None
+        if seen.silent:
+            verdict = silent(seen.disk.name, seen.line.folder, seen.line.error or HANGS)
+        elif seen.error is not None:
             others = any(place.ready for place in self._spools.places)
-            verdict: Verdict | None = failed(seen.error, seen.disk.name, others)
+            verdict = failed(seen.error, seen.disk.name, others)
         else:
             before = known.severity if known is not None else None
             verdict = judge(seen.line, seen.disk.name, self._settings, before)
@@ -189,7 +240,7 @@ class DiskWatch:
             self._conditions.end(key)
         self._told = keys
 
-    # -- measuring, in a thread --------------------------------------------------------------------------
+    # -- measuring ---------------------------------------------------------------------------------------
 
     def _disks(self) -> Iterator[Disk]:
         names = {"primary": ("spool", "the spool"), "second": ("second-spool", "the second spool")}
@@ -198,31 +249,46 @@ class DiskWatch:
                 key, name = names.get(place.name, (f"spool-{place.name}", "the spool"))
                 yield Disk(key, name, place.root, place)
         for pbx, folder in self._pbxs.items():
-            if folder.is_dir():
-                yield Disk(f"{PBX}{pbx}", f'the recordings of PBX "{pbx}"', folder)
+            yield Disk(f"{PBX}{pbx}", f'the recordings of PBX "{pbx}"', folder)
         for target, folder in self._targets().items():
-            if folder.is_dir():
-                yield Disk(f"{TARGET}{target}", f'the target "{target}"', folder)
+            yield Disk(f"{TARGET}{target}", f'the target "{target}"', folder)
 
-    def _measured(self, running: Mapping[str, int]) -> list[_Seen]:
-        disks = list(self._disks())
-        known = _known(disks, running)
-        return [self._seen(disk, known.get(_device(disk.folder), 0.0)) for disk in disks]
+    def _answer(self, disk: Disk) -> _Answer:
+        """In the disk's own thread; of a spool folder also whether it has failed or is back."""
+        place, back = disk.place, None
+        try:
+            if place is None and not disk.folder.is_dir():
+                return _NOWHERE
+            if place is not None:
+                back = _sorted(self._spools.look_at(place))
+                if not place.ready and place.error is not None:
+                    return _Answer(error=place.error, back=back)
+            facts, device = space(disk.folder), disk.folder.stat().st_dev
+        except (OSError, RecorderError) as error:
+            said = error.strerror if isinstance(error, OSError) else None
+            return _Answer(failure=said or str(error), back=back)
+        return _Answer(facts, device=device, volatile=place is not None and place.volatile, back=back)
 
-    def _seen(self, disk: Disk, known: float) -> _Seen:
+    def _settled(self) -> Backlog | None:
+        return _sorted(self._spools.settle())
+
+    def _seen(self, disk: Disk, answer: _Answer | None, known: Mapping[int | None, float]) -> _Seen:
         line = DiskLine(disk.key, str(disk.folder))
-        error = disk.place.error if disk.place is not None and not disk.place.ready else None
-        if error is None:
-            try:
-                facts = space(disk.folder)
-            except RecorderError as unknown:
-                error = unknown
-        if error is not None:
-            return _Seen(disk, replace(line, error=error.sentence), error)
+        if answer is not None and answer.error is not None:
+            return _Seen(disk, replace(line, error=answer.error.sentence), answer.error)
+        if answer is None or (facts := answer.facts) is None:
+            failure = HANGS if answer is None else answer.failure
+            return _Seen(disk, replace(line, error=failure), silent=True)
         rate = self._rates.get(disk.key, Rate()).seen(self._clock(), facts.free)
         self._rates[disk.key] = rate
         floor = 0 if disk.key.startswith(TARGET) else facts.floor(self._settings.stop_bytes)
-        found = forecast(rate, free=facts.free, total=facts.total, floor=floor, known=known)
+        found = forecast(
+            rate,
+            free=facts.free,
+            total=facts.total,
+            floor=floor,
+            known=known.get(answer.device, 0.0),
+        )
         line = replace(
             line,
             free=facts.free,
@@ -231,31 +297,32 @@ class DiskWatch:
             stop_at_free=floor,
             rate=round(max(0.0, found.rate), 1),
             hours=None if found.hours is None else round(found.hours, 2),
-            volatile=disk.place is not None and disk.place.volatile,
+            volatile=answer.volatile,
         )
-        return _Seen(disk, line, None)
+        return _Seen(disk, line)
 
 
-def _sorted(folders: list[RecordingFolder]) -> Backlog:
+_NOWHERE = _Answer()
+"""There is no such folder here: legs come through ARI, or a target's disk is not mounted."""
+
+
+def _sorted(folders: list[RecordingFolder]) -> Backlog | None:
+    if not folders:
+        return None
     found = Backlog()
     for folder in folders:
         found.sort_in(folder, None)
     return found
 
 
-def _known(disks: list[Disk], running: Mapping[str, int]) -> dict[int | None, float]:
-    """Bytes a second by disk that the running recordings are known to need."""
+def _known(there: list[tuple[Disk, _Answer | None]], running: Mapping[str, int]) -> dict[int | None, float]:
+    """Bytes a second by device that the running recordings are known to need."""
     known: dict[int | None, float] = {}
-    spool = next((disk for disk in disks if disk.place is not None and disk.place.ready), None)
-    for disk in disks:
+    spool = next((disk for disk, _ in there if disk.place is not None and disk.place.ready), None)
+    for disk, answer in there:
+        if answer is None:
+            continue
         need = ON_PBX * running.get(disk.key.removeprefix(PBX), 0) if disk.key.startswith(PBX) else 0
         need += IN_SPOOL * sum(running.values()) if disk is spool else 0
-        known[_device(disk.folder)] = known.get(_device(disk.folder), 0.0) + need
+        known[answer.device] = known.get(answer.device, 0.0) + need
     return known
-
-
-def _device(folder: Path) -> int | None:
-    try:
-        return folder.stat().st_dev
-    except OSError:
-        return None

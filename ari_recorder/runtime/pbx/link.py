@@ -28,6 +28,7 @@ from ...capture.switchboard import Order, Switchboard
 from ...disk.faults import fault_point
 from ...model.errors import RecorderError, TransientError
 from ...model.recording import Recording, State
+from ...rules.numbers import printable
 from ..journal import Journal
 from .clocks import difference
 from .salvage import Salvage
@@ -255,7 +256,7 @@ class PbxLink:
                 self._set_timer(worker, command)
             case cmd.Refuse():
                 await self._ears.refused(self.board.pbx, command)
-            case cmd.Alarm() | cmd.AllClear():
+            case cmd.Alarm() | cmd.AllClear() | cmd.Misread():
                 await self._tell(command)
             case _:
                 for event in await self._orders.carry_out(command):
@@ -263,8 +264,11 @@ class PbxLink:
                 if seam := _SEAMS.get(type(command)):
                     fault_point(seam)
 
-    async def _tell(self, news: cmd.Alarm | cmd.AllClear) -> None:
+    async def _tell(self, news: cmd.Alarm | cmd.AllClear | cmd.Misread) -> None:
         """People and the PBX; what the PBX does not want to hear is only logged."""
+        if isinstance(news, cmd.Misread):
+            _warn_of_wish(self.board.pbx, news)
+            return
         await self._ears.failing(self.board.pbx, news)
         for event in await self._orders.carry_out(news):
             log.warning(str(event), action="alarm.not-told", pbx=self.board.pbx)
@@ -332,6 +336,21 @@ class PbxLink:
         self.board.world = replace(self.board.world, reorders_lost=lost)
         for session in self.board.sessions.values():
             session.ledger.world = replace(session.ledger.world, reorders_lost=lost)
+            if lost:
+                session.ledger.defective(datetime.now(UTC))  # journalled with what happens next
+
+
+def _warn_of_wish(pbx: str, misread: cmd.Misread) -> None:
+    words = ", ".join(f'"{printable(word)}"' for word in misread.words)
+    log.warning(
+        f"The dialplan asks at the gate for {words}, which means nothing: the call is decided without it. "
+        "Correct the Gosub(ari-recorder-gate,…): force, forbid, setting=NAME or direction=inbound, outbound, "
+        "internal",
+        action="gate.unknown-wish",
+        pbx=pbx,
+        channel=misread.channel,
+        name=misread.name,
+    )
 
 
 def _outlived(command: cmd.Command) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,18 +24,26 @@ FOLDER = "ari-recorder"
 log = structlog.get_logger()
 
 
-def install_for(machine: Machine, pbx: str, policy: Policy) -> dict[str, Prompt]:
+Failed = Callable[[str, RecorderError | OSError], None]
+"""(name of a prompt, why it is not where Asterisk plays it from)."""
+
+
+def _logged(prompt: str, error: RecorderError | OSError) -> None:
+    log.error(str(error), action="prompt.not-installed", prompt=prompt)
+
+
+def install_for(machine: Machine, pbx: str, policy: Policy, failed: Failed = _logged) -> dict[str, Prompt]:
     """The policy's prompts for one PBX: in its own folder for sounds or, where the recorder sees none, in one
     below `state` from which a person copies them. Blocking."""
     sounds = machine.sounds_for(pbx)
     if machine.pbx[pbx].sounds_folder is None:
         with suppress(OSError):  # each prompt then says that its folder is not there
             sounds.mkdir(mode=0o755, parents=True, exist_ok=True)
-    return install(policy, sounds)
+    return install(policy, sounds, failed)
 
 
-def install(policy: Policy, sounds: Path) -> dict[str, Prompt]:
-    """Convert every prompt that a setting plays; those that cannot be are logged and left out.
+def install(policy: Policy, sounds: Path, failed: Failed = _logged) -> dict[str, Prompt]:
+    """Convert every prompt that a setting plays; those that cannot be are told to `failed` and left out.
 
     Blocking; converted once for the same content.
     """
@@ -47,7 +56,7 @@ def install(policy: Policy, sounds: Path) -> dict[str, Prompt]:
         try:
             installed[prompt.name] = _installed(prompt.name, source_of(prompt), sounds / FOLDER)
         except (RecorderError, OSError) as error:
-            log.error(str(error), action="prompt.not-installed", prompt=prompt.name)
+            failed(prompt.name, error)
     return installed
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ...config import targets as config
 from ...model.errors import ConfigError, PermanentError, RecorderError, TransientError
@@ -78,6 +78,23 @@ class Drive:
             if error.found.status == 404:
                 return None
             raise
+
+    def lies_elsewhere(self, item: str, path: PurePosixPath) -> bool:
+        """Whether an item is known to lie under another path than this one, as its own description says."""
+        try:
+            answer = self._session.call("GET", self.by_id(item), f"a look for {path}")
+        except RefusedError as error:
+            if error.found.status == 404:
+                return False
+            raise
+        found = document(answer)
+        parent = found.get("parentReference")
+        # "/drives/ID/root:/calls/2026", percent-encoded; other shapes say nothing.
+        _, mark, folder = str(parent.get("path", "") if isinstance(parent, dict) else "").partition("root:")
+        if not mark:
+            return False
+        told = PurePosixPath(unquote(folder).strip("/")) / str(found.get("name", ""))
+        return str(told).casefold() != str(self._root / path).casefold()
 
     def by_path(self, path: PurePosixPath) -> str:
         """The address of an item by its path."""

@@ -83,6 +83,12 @@ ENTRA: dict[str, tuple[str, str]] = {
 }
 """AADSTS code → what it means here, and what to do."""
 
+ENTRA_BUSY = ("AADSTS90055", "AADSTS50196")
+"""Too many requests; of a user, "a loop", which is no refusal of the login either and comes without a time.
+
+<https://learn.microsoft.com/entra/msal/dotnet/advanced/client-and-server-throttling>
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -178,6 +184,12 @@ def refused_login(found: dict[str, Any], target: str) -> RecorderError:
     """The error for what Entra answered instead of a token."""
     text = str(found.get("error_description") or found.get("error") or "no reason given")
     code = match[0] if (match := re.search(r"AADSTS\d+", text)) else ""
+    if code in ENTRA_BUSY:
+        return TransientError(
+            "target.busy",
+            f'The login service throttles target "{target}" [{code}].',
+            remedy="Nothing has to be done; it goes on by itself.",
+        )
     if found.get("error") in ("temporarily_unavailable", "server_error") or code == "AADSTS90033":
         return TransientError(
             "target.unreachable",

@@ -22,6 +22,7 @@ from ...model.errors import ConfigError, RecorderError, TransientError
 from ..steps import Step, at
 from ..vault import Vault
 from .errors import broken, refused_login
+from .rest import LoginWire, Rest
 from .wire import Wire
 
 EARLY = 300.0
@@ -62,9 +63,10 @@ class Kept:
 class Login:
     """Gives tokens for Graph. Errors: ConfigError `target.login`, or those of the connection."""
 
-    def __init__(self, settings: config.OneDriveTarget, wire: Wire, vault: Vault | None) -> None:
+    def __init__(self, settings: config.OneDriveTarget, wire: Wire, rest: Rest, vault: Vault | None) -> None:
         self._settings = settings
         self._wire = wire
+        self._client = LoginWire(wire, rest)
         self._vault = vault
         self._guard = threading.Lock()
         self._app: Any = None
@@ -194,7 +196,7 @@ class Login:
             self._settings.client_id,
             client_credential=self._credential(),
             authority=self._settings.authority_url,
-            http_client=self._wire,
+            http_client=self._client,
             instance_discovery=False,
         )
         at(Step.LOGIN)
@@ -228,15 +230,19 @@ class Login:
                 self._settings.client_id,
                 authority=self._settings.authority_url,
                 token_cache=cache,
-                http_client=self._wire,
+                http_client=self._client,
                 instance_discovery=False,
             )
         )
 
     def _scopes(self) -> list[str]:
-        """No more than is needed: <https://learn.microsoft.com/graph/permissions-reference>."""
+        """No more than is needed: <https://learn.microsoft.com/graph/permissions-reference>.
+
+        A label needs more than the right to one's own files:
+        <https://learn.microsoft.com/graph/api/driveitem-setretentionlabel>.
+        """
         settings = self._settings
-        if settings.user is None and settings.site is None and settings.drive is None:
+        if not (settings.user or settings.site or settings.drive or settings.retention_label):
             words = ["Files.ReadWrite"]
         else:
             words = ["Files.ReadWrite.All"] + (["Sites.Read.All"] if settings.site else [])

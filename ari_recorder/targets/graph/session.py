@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import Any
 
 import requests
@@ -13,6 +11,7 @@ from ...model.errors import ConfigError, TransientError
 from ..vault import Vault
 from .errors import Said, refused, said
 from .login import Login
+from .rest import Rest
 from .wire import Wire
 
 WHERE = "Microsoft 365"
@@ -34,9 +33,8 @@ class Session:
         self._name = settings.name
         self._base = f"{settings.graph_url}/v1.0"
         self.wire = Wire(settings)
-        self.login = Login(settings, self.wire, vault)
-        self._guard = threading.Lock()
-        self._rests_until = 0.0
+        self._rest = Rest(settings.name)
+        self.login = Login(settings, self.wire, self._rest, vault)
 
     def call(
         self, method: str, path: str, doing: str, headers: dict[str, str] | None = None, **more: Any
@@ -46,7 +44,7 @@ class Session:
         `path` is encoded already; `doing` says what it is for, as in "making the folder x". A token that is
         not taken any more is renewed once.
         """
-        self._demand_rest()
+        self._rest.demand()
         token = self.login.token()
         for attempt in (1, 2):
             with_token = {"Accept": "application/json", **(headers or {}), "Authorization": f"Bearer {token}"}
@@ -67,30 +65,13 @@ class Session:
 
     def ask(self, method: str, url: str, doing: str, **more: Any) -> requests.Response:
         """An answer whatever it says, without a token; throttling alone is raised at once, and remembered."""
-        self._demand_rest()
+        self._rest.demand()
         response = self.wire.ask(method, url, WHERE, **more)
-        if response.status_code in (429, 503, 509):
-            error = refused(said(response), doing)
-            if isinstance(error, TransientError) and error.retry_after:
-                with self._guard:
-                    self._rests_until = time.monotonic() + error.retry_after
-            raise error
+        self._rest.heed(response, doing)
         return response
 
     def close(self) -> None:
         self.wire.close()
-
-    def _demand_rest(self) -> None:
-        """Nothing is asked before the time that the service named, by no thread."""
-        with self._guard:
-            left = self._rests_until - time.monotonic()
-        if left > 0:
-            raise TransientError(
-                "target.busy",
-                f'Microsoft 365 asked target "{self._name}" to wait.',
-                remedy="Nothing has to be done; it goes on by itself.",
-                retry_after=left,
-            )
 
 
 def document(response: requests.Response) -> dict[str, Any]:

@@ -37,8 +37,11 @@ LIFETIME = timedelta(days=1)
 COMMITTED = 20e6
 """Bytes a second that the service may take to put a file together, before it answers to the last fragment."""
 
-GONE = (401, 403, 404, 410)
-"""What an uploadUrl answers that is not valid any more."""
+EXPIRED = (401, 404, 410)
+"""What an uploadUrl answers that is not valid any more. 401: no token was sent that could be refused."""
+
+PASSING = (408, 423, 429)
+"""Refusals after which a session is as good as before; as it is after those of 500 and above."""
 
 
 class TakenError(Exception):
@@ -47,6 +50,14 @@ class TakenError(Exception):
 
 class LostError(Exception):
     """The upload session does not exist any more."""
+
+
+class SpoiltError(Exception):
+    """The upload session takes no more. It may be its own fault, so it was given up; a new one will tell."""
+
+    def __init__(self, refusal: RefusedError) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +82,26 @@ class Uploads:
         self._drive = drive
         self._fragment = fragment
         self._kept = kept
+        self._refused: set[str] = set()
+        """Keys of the uploads whose last session was refused."""
 
     def upload(self, stream: BinaryIO, wanted: Wanted, parent: str) -> Item:
         """Send a file into the folder with that id. TakenError, RefusedError, RecorderError."""
         with self._kept.claim(wanted.key, keeping=wanted.size > self._fragment) as claim:
             upload = Upload(self._session, self._fragment, claim, stream, wanted)
             try:
-                return upload.resumed() or upload.begun(self._drive.child(parent, wanted.path.name))
+                item = upload.resumed() or upload.begun(self._drive.child(parent, wanted.path.name))
             except LostError as error:
-                claim.forget()
                 text = f"The upload of {wanted.path} was given up by Microsoft 365."
                 raise TransientError("target.torn", text) from error
+            except SpoiltError as error:
+                if wanted.key in self._refused:
+                    raise error.refusal from error
+                self._refused.add(wanted.key)
+                text = f"{error.refusal.explained.sentence} The upload begins anew."
+                raise TransientError("target.torn", text) from error
+            self._refused.discard(wanted.key)
+            return item
 
     def empty(self, wanted: Wanted, parent: str) -> Item:
         """An upload session cannot hold nothing: <https://learn.microsoft.com/graph/api/driveitem-put-content>."""
@@ -116,8 +136,7 @@ class Upload:
         log.info("Upload goes on", action="onedrive.resumed", path=str(self._wanted.path), at=standing)
         try:
             return self._send(url, standing)
-        except LostError:
-            self._claim.forget()
+        except (LostError, SpoiltError):
             return None
 
     def begun(self, address: str) -> Item:
@@ -137,7 +156,7 @@ class Upload:
         found = document(answer)
         url = str(found.get("uploadUrl", ""))
         fault_point("onedrive.made")
-        self._claim.keep(url, _time(found.get("expirationDateTime")))
+        self._claim.keep(url, _expires(found) or datetime.now(UTC) + LIFETIME)
         fault_point("onedrive.session")
         return self._send(url, 0)
 
@@ -146,30 +165,36 @@ class Upload:
         wanted = self._wanted
         response = self._session.ask("GET", url, f"asking after the upload of {wanted.path}")
         if response.status_code == 200:
-            at = _next(document(response))
+            at = self._progress(url, response)
             if at is not None and at < wanted.size:
                 return at
-            self._cancel(url)  # all bytes are there, but something forbade to give the name
-        elif response.status_code not in GONE:
+        elif response.status_code >= 500 or response.status_code in PASSING:
             raise RefusedError(said(response), f"asking after the upload of {wanted.path}")
-        self._claim.forget()
+        # It does not answer as it should, or all bytes are there, but something forbade to give the name.
+        self._give_up(url, response.status_code)
         return None
+
+    def _progress(self, url: str, response: requests.Response) -> int | None:
+        """Where the file goes on, as an answer says; the session lives on for as long as that says, too."""
+        found = document(response)
+        if (expires := _expires(found)) is not None:
+            self._claim.keep(url, expires)
+        return _next(found)
 
     def _send(self, url: str, at: int) -> Item:
         wanted, asked = self._wanted, False
         while True:
-            self._stream.seek(at)
-            piece = self._stream.read(min(self._fragment, wanted.size - at))
-            if at + len(piece) == wanted.size:
+            size = min(self._fragment, wanted.size - at)
+            if at + size == wanted.size:
                 steps.at(Step.RENAME)
-            answer = self._put(url, piece, at)
+            answer = self._put(url, at, size)
             if answer.status_code in (200, 201):
                 fault_point("onedrive.stored")
                 self._claim.forget()
                 fault_point("onedrive.committed")
                 return Item.of(document(answer))
             if answer.status_code == 202:
-                following, asked = _next(document(answer)), False
+                following, asked = self._progress(url, answer), False
                 if following is None or following <= at:
                     raise TransientError("target.torn", f"The upload of {wanted.path} makes no progress.")
                 at = following
@@ -182,31 +207,37 @@ class Upload:
                 raise LostError
             at = standing
 
-    def _put(self, url: str, piece: bytes, at: int) -> requests.Response:
+    def _put(self, url: str, at: int, size: int) -> requests.Response:
         wanted = self._wanted
         headers = {
-            "Content-Length": str(len(piece)),
-            "Content-Range": f"bytes {at}-{at + len(piece) - 1}/{wanted.size}",
+            "Content-Length": str(size),
+            "Content-Range": f"bytes {at}-{at + size - 1}/{wanted.size}",
         }
-        body = Slice(piece, self._session.wire.check_open)
-        last = at + len(piece) == wanted.size
+        body = Slice(self._stream, at, size, self._session.wire.check_open)
+        last = at + size == wanted.size
         patience = self._session.wire.patience + (wanted.size / COMMITTED if last else 0)
         doing = f"uploading {wanted.path}"
         return self._session.ask("PUT", url, doing, data=body, headers=headers, timeout=patience)
 
     def _refused(self, url: str, answer: requests.Response) -> Exception:
+        """What a refused fragment means. A session that is of no use would refuse until it expires."""
         found = said(answer)
-        if found.status in (401, 404, 410):  # no token was sent: 401 says that the address has expired
+        refusal = RefusedError(found, f"uploading {self._wanted.path}")
+        full = found.status == 507 or found.code == "quotaLimitReached"
+        if not full and (found.status >= 500 or found.status in PASSING):
+            return refusal
+        self._give_up(url, found.status)
+        if found.status in EXPIRED:
             return LostError()
-        if found.status in (409, 507) or found.code in ("nameAlreadyExists", "quotaLimitReached"):
-            # The session would live on with all its bytes, and count against the quota.
-            self._claim.forget()
-            self._cancel(url)
         if found.status == 409:
             return TakenError()
-        return RefusedError(found, f"uploading {self._wanted.path}")
+        return refusal if full else SpoiltError(refusal)
 
-    def _cancel(self, url: str) -> None:
+    def _give_up(self, url: str, status: int) -> None:
+        """Forget a session, and end it: it would live on with its bytes, and count against the quota."""
+        self._claim.forget()
+        if status in EXPIRED:
+            return
         try:
             self._session.ask("DELETE", url, "giving an upload up")
         except RecorderError as error:
@@ -222,10 +253,10 @@ def _next(found: dict[str, Any]) -> int | None:
         return None
 
 
-def _time(text: object) -> datetime:
-    """When a session ends, as the service says it."""
+def _expires(found: dict[str, Any]) -> datetime | None:
+    """When a session ends, as the service says it; each fragment may put that off. None when it does not."""
     try:
-        at = datetime.fromisoformat(str(text))
+        at = datetime.fromisoformat(str(found.get("expirationDateTime")))
         return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     except ValueError:
-        return datetime.now(UTC) + LIFETIME
+        return None

@@ -6,14 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from ...config import targets as config
-from ...model.errors import TransientError
+from ...model.errors import IntegrityError, TransientError
+from .. import pace
 from .errors import broken
 
 CONNECTIONS = 16
@@ -104,19 +105,33 @@ def _take_in(response: requests.Response, seconds: float) -> None:
 
 
 class Slice:
-    """Bytes to be sent, a little at a time: each piece has a time limit of its own, however slow the line."""
+    """Bytes of a file to be sent, a little at a time.
 
-    def __init__(self, data: bytes, check: Callable[[], None]) -> None:
-        self._data = memoryview(data)
+    Each piece has a time limit of its own, however slow the line, and is read when it is its turn: so the
+    pace of the file (pace.py) is that of the line.
+    """
+
+    def __init__(self, stream: BinaryIO, at: int, size: int, check: Callable[[], None]) -> None:
+        """`size` bytes of `stream` from `at` on. `check` is called before each piece."""
+        self._stream = stream
+        self._left = size
         self._check = check
-        self._at = 0
+        stream.seek(at)
 
     def __len__(self) -> int:
-        return len(self._data) - self._at
+        return self._left
 
     def read(self, size: int = -1) -> bytes:
+        """IntegrityError `evidence.unreadable` when the file does not have what it had before."""
         self._check()
-        end = len(self._data) if size < 0 else min(self._at + size, len(self._data))
-        piece = bytes(self._data[self._at : end])
-        self._at = end
+        wanted = min(self._left, pace.piece(self._stream), size if size >= 0 else self._left)
+        try:
+            piece = self._stream.read(wanted)
+            why = "it has become shorter"
+        except OSError as error:
+            piece, why = b"", error.strerror or "it cannot be read"
+        if len(piece) < wanted:
+            text = f"A sealed file in the spool failed while it was being sent: {why}."
+            raise IntegrityError("evidence.unreadable", text, remedy="Check the disk of the spool.")
+        self._left -= len(piece)
         return piece

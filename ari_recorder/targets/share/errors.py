@@ -47,6 +47,12 @@ _TROUBLE = Cause(
     "{where} met an internal error at {path}.",
     "Look into the server's log; if this is seen often, restart its SMB service.",
 )
+_PAUSED = Cause(
+    TransientError,
+    "target.busy",
+    "{where} has paused, or not begun yet, to share files.",
+    'Look whether its "Server" (Windows), Netlogon and DFS services run.',
+)
 _DISK = Cause(
     PermanentError,
     "target.denied",
@@ -58,6 +64,12 @@ _GONE = Cause(
     "target.torn",
     "{where} ended the session during work on {path}.",
     "If this is seen often: an idle time limit or a failing server.",
+)
+_DISMOUNTED = Cause(
+    TransientError,
+    "target.torn",
+    "The disk behind {where} was taken away during work on {path}.",
+    "Look whether it is there again; a cluster may have moved it.",
 )
 _FULL = Cause(
     PermanentError, "target.full", "No space is left on {where}.", "Free space there, or enlarge the disk."
@@ -155,12 +167,18 @@ CAUSES: dict[int, Cause] = {
     NtStatus.STATUS_REQUEST_NOT_ACCEPTED: _BUSY,
     0xC0000017: _BUSY,  # NO_MEMORY
     0xC000022D: _BUSY,  # RETRY
+    0xC00000BF: _BUSY,  # NETWORK_BUSY
+    0xC00000CE: _BUSY,  # TOO_MANY_SESSIONS
+    0xC00000CF: _PAUSED,  # SHARING_PAUSED
+    0xC0000192: _PAUSED,  # NETLOGON_NOT_STARTED
+    NtStatus.STATUS_DFS_UNAVAILABLE: _PAUSED,
     NtStatus.STATUS_IO_TIMEOUT: _BUSY,
     NtStatus.STATUS_SERVER_UNAVAILABLE: _BUSY,
     NtStatus.STATUS_UNSUCCESSFUL: _TROUBLE,
     NtStatus.STATUS_INTERNAL_ERROR: _TROUBLE,
     0xC000011F: _TROUBLE,  # TOO_MANY_OPENED_FILES
     0xC00000E9: _TROUBLE,  # UNEXPECTED_IO_ERROR
+    0xC0000467: _TROUBLE,  # FILE_NOT_AVAILABLE
     0xC0000032: _DISK,  # DISK_CORRUPT_ERROR
     0xC000003F: _DISK,  # CRC_ERROR
     0xC0000102: _DISK,  # FILE_CORRUPT_ERROR
@@ -171,6 +189,9 @@ CAUSES: dict[int, Cause] = {
     NtStatus.STATUS_FILE_CLOSED: _GONE,
     NtStatus.STATUS_INVALID_HANDLE: _GONE,
     0xC000020C: _GONE,  # CONNECTION_DISCONNECTED
+    0xC000020D: _GONE,  # CONNECTION_RESET
+    0xC00000B6: _GONE,  # FILE_FORCED_CLOSED
+    0xC000026E: _DISMOUNTED,  # VOLUME_DISMOUNTED
     0xC0000240: _GONE,  # REQUEST_ABORTED
     NtStatus.STATUS_CANCELLED: _GONE,
     NtStatus.STATUS_OBJECT_NAME_NOT_FOUND: _VANISHED,

@@ -30,6 +30,7 @@ from smbprotocol.tree import TreeConnect
 from ...disk import durable
 from ...disk.faults import fault_point
 from ...model.errors import RecorderError
+from .. import pace
 from ..base import Stat
 from .wire import Garbage, Silent, SmbConnection, readable
 
@@ -85,7 +86,6 @@ class Session:
         self._tree = tree
         self.root = root
         """The target's folder, as a path of this share: DFS may have led elsewhere than the settings say."""
-        self.idle_since = 0.0
 
     @property
     def alive(self) -> bool:
@@ -198,7 +198,8 @@ class Session:
     def _send_all(self, file: Open, stream: IO[bytes], begin: int) -> None:
         ahead = Ahead(self._connection, self._tree)
         written = synced = begin
-        while block := stream.read(ahead.wait_for_room(self._connection.max_write_size)):
+        piece = pace.piece(stream)
+        while block := stream.read(min(ahead.wait_for_room(self._connection.max_write_size), piece)):
             message, unpack = file.write(block, written, send=False)
             ahead.send(message, unpack)
             written += len(block)

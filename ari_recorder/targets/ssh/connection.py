@@ -59,6 +59,7 @@ class Watchdog:
         self._seconds = seconds
         self._deadline: float | None = None
         self._asking = 0
+        self._resting = False
         self._ended = False
         self._changed = threading.Condition()
         self.bit = False
@@ -76,6 +77,16 @@ class Watchdog:
             self._asking -= 1
             if not self._asking:
                 self._deadline = None
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """While the server waits for us, within `armed`: its time begins anew afterwards."""
+        self._resting = True
+        try:
+            yield
+        finally:
+            self.progress()
+            self._resting = False
 
     def progress(self) -> None:
         """Something moved."""
@@ -96,8 +107,10 @@ class Watchdog:
                 deadline = self._deadline
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
-                    self.bit = True
-                    break
+                    if not self._resting:
+                        self.bit = True
+                        break
+                    left = self._seconds
                 self._changed.wait(left)
         if self.bit:
             cut(self._transport)

@@ -20,6 +20,7 @@ from paramiko import sftp as protocol
 from ...disk import durable
 from ...disk.faults import fault_point
 from ...model.errors import RecorderError
+from .. import pace
 from .connection import Connection, readable
 
 BLOCK = 32 * 1024
@@ -69,7 +70,6 @@ class Session:
 
     def __init__(self, connection: Connection, seconds: float) -> None:
         self.connection = connection
-        self.idle_since = 0.0
         self._can_sync = True
         with connection.watchdog.armed(), readable():
             channel = connection.transport.open_session(timeout=seconds)
@@ -87,11 +87,13 @@ class Session:
     def write(self, handle: bytes, stream: IO[bytes], offset: int = 0) -> int:
         """Write the rest of a stream to an open file at `offset`, sync it, and return where it ends."""
         ahead = Ahead(self)
-        written = offset
-        while block := stream.read(BLOCK):
+        written = synced = offset
+        size = min(BLOCK, pace.piece(stream))
+        while block := self._read(stream, size):
             ahead.send(protocol.CMD_WRITE, handle, protocol.int64(written), block)
             written += len(block)
-            if written % SYNC_EVERY == 0:
+            if written - synced >= SYNC_EVERY:
+                synced = written
                 self._sync(ahead, handle)
             ahead.settle(DEPTH)
             fault_point("sftp.block")
@@ -117,6 +119,11 @@ class Session:
         # (OpenSSH's PROTOCOL file, section 4.4)
         fields = [int(answer.get_int64()) for _ in range(10)]
         return Disk(free=fields[1] * fields[4], read_only=bool(fields[9] & 1))
+
+    def _read(self, stream: IO[bytes], size: int) -> bytes:
+        """Bytes to be sent; while they are awaited, for the target's pace, the server owes us nothing."""
+        with self.connection.watchdog.resting():
+            return stream.read(size)
 
     def _sync(self, ahead: Ahead, handle: bytes) -> None:
         """Ask the server to bring the file to its disk (`fsync@openssh.com`), where it can."""

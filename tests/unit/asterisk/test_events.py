@@ -151,6 +151,7 @@ class Case:
 
 
 PLAIN = events.Channel("c1", "PJSIP/1001-00000001", "Up")
+PARKED = {"id": "lot", "bridge_type": "holding", "technology": "holding_bridge", "channels": ["c2", "c1"]}
 
 
 @pytest.mark.parametrize(
@@ -180,6 +181,14 @@ PLAIN = events.Channel("c1", "PJSIP/1001-00000001", "Up")
         Case(
             message("ChannelEnteredBridge", channel=CHANNEL, bridge={"id": "b", "channels": ["c2"]}),
             events.BridgeEntered(AT, PLAIN, bridge="b", members=("c2", "c1")),
+        ),
+        Case(
+            message("ChannelEnteredBridge", channel=CHANNEL, bridge=PARKED),
+            events.BridgeEntered(AT, PLAIN, bridge="lot", members=("c1",)),
+        ),
+        Case(
+            message("ChannelLeftBridge", channel=CHANNEL, bridge=PARKED),
+            events.BridgeLeft(AT, PLAIN, bridge="lot", members=()),
         ),
         Case(message("BridgeBlindTransfer", channel=CHANNEL, exten="1", result="Fail"), None),
         Case(message("BridgeAttendedTransfer", transferer_first_leg=CHANNEL, result="Invalid"), None),

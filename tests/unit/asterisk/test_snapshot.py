@@ -14,6 +14,8 @@ from ari_recorder.model.errors import TransientError
 
 from .stand_in import StandIn, channel
 
+PARKED = {"id": "lot", "bridge_type": "holding", "channels": ["c3", "c4"]}
+
 
 def live(name: str, state: str) -> tuple[int, object]:
     return 200, {"name": name, "format": "sln", "state": state, "target_uri": "channel:s"}
@@ -22,7 +24,10 @@ def live(name: str, state: str) -> tuple[int, object]:
 async def test_a_snapshot_has_everything(pbx: StandIn, client: AriClient) -> None:
     pbx.answers["GET", "/channels"] = (200, [channel("c1"), channel("s1", "Snoop/c1-0")])
     pbx.answers["GET", "/channels/c1/variable"] = (200, {"value": "refused"})
-    pbx.answers["GET", "/bridges"] = (200, [{"id": "b1", "channels": ["c1", "c2"]}])
+    pbx.answers["GET", "/bridges"] = (
+        200,
+        [{"id": "b1", "bridge_type": "mixing", "channels": ["c1", "c2"]}, PARKED],
+    )
     pbx.answers["GET", "/recordings/live/a%2Fr"] = live("a/r", "recording")
     pbx.answers["GET", "/recordings/live/q"] = live("q", "queued")
     pbx.answers["GET", "/recordings/live/d"] = live("d", "done")

@@ -11,10 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from ari_recorder import __version__
 from ari_recorder.cli.app import app
+from ari_recorder.cli.console import emit, errors_explained
 from ari_recorder.model.call import Direction, Party
 from ari_recorder.model.delivery import Delivery, DeliveryState
 from ari_recorder.model.recording import Call, Chosen, Recording, State
@@ -102,6 +104,27 @@ def test_check_finds_a_setting_for_a_pbx_that_is_not_configured(config: Path) ->
     assert "mian; known are asterisk" in found["detail"]
 
 
+def test_check_says_why_a_prompt_is_not_where_asterisk_plays_it_from(config: Path, tmp_path: Path) -> None:
+    text = config.read_text(encoding="utf-8")
+    config.write_text(
+        text.replace("[pbx.asterisk]\n", f'[pbx.asterisk]\nsounds = "{tmp_path}/none"\n'), "utf-8"
+    )
+    result = ask("check", "--config", str(config), "--json")
+    told = json.loads(result.stdout)
+    (found,) = [f for part in told["sections"].values() for f in part if f["code"] == "prompt.installed"]
+    assert str(tmp_path / "none") in found["detail"]
+    assert "sounds" in found["remedy"]
+
+
+def test_what_is_logged_meanwhile_does_not_stand_in_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    with errors_explained(as_json=True):
+        structlog.get_logger().error("of a room", action="test")
+        emit({"answer": 1})
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"answer": 1}
+    assert "of a room" in said.err
+
+
 def test_init_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     result = ask("init", "--folder", str(tmp_path / "file"))
@@ -117,6 +140,18 @@ def test_a_missing_configuration_is_said_with_a_remedy(tmp_path: Path) -> None:
         error = json.loads(result.output)["error"]
         assert error["code"] == "config.missing"
         assert "ari-recorder init" in error["remedy"]
+
+
+def test_explain_takes_what_a_real_call_brings(config: Path) -> None:
+    policy = config.with_name("policy.toml")
+    line = 'name = "Line"\ndirections = ["outbound"]\ntrunk_numbers = ["+4930100"]\nusers = ["bob"]\n'
+    policy.write_text(f"{policy.read_text(encoding='utf-8')}\n[[setting]]\n{line}", encoding="utf-8")
+    words = ("explain", "--config", str(config), "--from", "1001", "--to", "+4915112345678", "--json")
+    known = ("--trunk-number", "+4930100", "--from-user", "PJSIP/bob")
+    assert not json.loads(ask(*words).output)["decision"]["record"]
+    told = json.loads(ask(*words, *known).output)
+    assert (told["decision"]["setting"], told["facts"]["caller_names"]) == ("Line", ["PJSIP/bob"])
+    assert told["prevented"] == ""
 
 
 def test_explain_says_which_setting_decides(config: Path) -> None:

@@ -81,6 +81,20 @@ def test_what_may_be_written_is_what_is_configured(etc: Path, tmp_path: Path) ->
     assert not re.search(r"@[A-Z]+@", unit)
 
 
+def test_it_waits_for_the_disks_without_which_it_must_not_begin(etc: Path) -> None:
+    def needed() -> list[str]:
+        return re.findall(r"^RequiresMountsFor=(.*)$", printed(etc), re.M)
+
+    assert needed() == ["/var/spool/ari-recorder", "/var/lib/ari-recorder"]
+    assert re.search(r"^After=.*\bremote-fs\.target\b", printed(etc), re.M)
+    machine = etc / "config.toml"
+    text = machine.read_text(encoding="utf-8").replace(
+        "[recorder]", '[recorder]\nsecond_spool = "/mnt/second"', 1
+    )
+    machine.write_text(text, encoding="utf-8")
+    assert needed() == ["/var/lib/ari-recorder"]  # of two spool folders either will do
+
+
 @pytest.mark.parametrize(
     "words", [("--user", "a b"), ("--user", "x\nExecStart=/bin/sh"), ("--groups", "a $b")]
 )

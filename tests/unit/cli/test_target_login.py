@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -99,6 +100,33 @@ def test_a_user_logs_in_and_the_recorder_is_at_work(place: Place) -> None:
         assert words in result.stderr
     assert before.stat(PurePosixPath("x")) is None  # the same target: nothing was restarted
     before.close()
+
+
+@pytest.mark.parametrize(
+    ("lines", "scopes"),
+    [
+        ((), {"Files.ReadWrite"}),
+        (('retention_label = "Ten years"',), {"Files.ReadWrite.All"}),
+        (('user = "archive@contoso.example"',), {"Files.ReadWrite.All"}),
+        (('site = "contoso.example/sites/archive"',), {"Files.ReadWrite.All", "Sites.Read.All"}),
+    ],
+    ids=["own", "label", "shared", "site"],
+)
+def test_a_user_is_asked_for_no_more_than_is_needed(
+    place: Place, lines: tuple[str, ...], scopes: set[str]
+) -> None:
+    """And it is enough by the tables of Microsoft's pages, which the peer keeps to."""
+    place.write(USERS, *lines)
+    place.peer.entra.user_approves = True
+    place.peer.drive.labels.add("Ten years")
+    assert place.login().exit_code == 0
+    target, source = place.target(), place.folder / "source"
+    source.write_bytes(b"x")
+    target.put(source, PurePosixPath("a/b"), sha256=hashlib.sha256(b"x").hexdigest(), size=1)
+    assert target.delete(PurePosixPath("a/b"))
+    target.close()
+    for rights in place.peer.entra.rights.values():
+        assert {word for word in rights.names if word[0].isupper()} == scopes
 
 
 def test_it_waits_until_the_user_has_typed_the_code(place: Place) -> None:

@@ -6,8 +6,8 @@ import re
 import tomllib
 
 from ari_recorder.capture.failure import Failure
-from ari_recorder.capture.gate import result_variables
-from ari_recorder.capture.switchboard import wish_of
+from ari_recorder.capture.gate import UNKNOWN_WISH, result_variables
+from ari_recorder.capture.wish import NOTHING, read_wish
 from ari_recorder.model.call import Direction
 from ari_recorder.model.errors import CODES
 from ari_recorder.model.recording import ADOPTED, Recording, State
@@ -54,7 +54,9 @@ def test_wishes_are_those_that_the_gate_understands() -> None:
     wishes = rows(VARIABLES.text, "Wishes")
     assert len(wishes) == 3 + len(Direction)
     for wish in wishes:
-        assert wish_of((wish,)) != wish_of(()), wish
+        understood, unknown = read_wish((wish,))
+        assert understood != NOTHING, wish
+        assert not unknown
         assert wish.partition("=")[0] in CONF
 
 
@@ -74,7 +76,7 @@ def test_results_and_variables_of_the_gate() -> None:
 
 
 def test_failures_are_those_that_recorder_and_gate_tell() -> None:
-    told = {failure.value for failure in Failure}
+    told = {UNKNOWN_WISH} | {failure.value for failure in Failure}
     told |= set(re.findall(r'result_variables\("failed", None, "([\w-]+)"\)', RUNTIME))
     told |= set(re.findall(r"Set\(ARI_RECORDER_FAILURE=([\w-]+)\)", CONF))
     assert set(rows(VARIABLES.text, "Failures")) == told

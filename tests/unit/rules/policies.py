@@ -92,9 +92,11 @@ def call(
     direction: Direction = Direction.INBOUND,
     *,
     wish: Wish | None = None,
-    user: str | None = None,
+    caller_names: tuple[str, ...] = (),
+    callee_names: tuple[str, ...] = (),
     trunk_number: str | None = None,
 ) -> CallFacts:
     return CallFacts(
-        Party(caller), Party(callee), direction, AT, user=user, trunk_number=trunk_number, wish=wish or Wish()
-    )
+        Party(caller), Party(callee), direction, AT, trunk_number=trunk_number, wish=wish or Wish(),
+        caller_names=caller_names, callee_names=callee_names,
+    )  # fmt: skip

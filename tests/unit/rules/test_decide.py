@@ -30,8 +30,8 @@ IN, OUT, INSIDE = Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL
         (call("+33123456789", "1001"), "no-setting", None),
         (call("1001", "+4930555555", OUT), "selected", "Sales"),
         (call("+4930555555", "1001", OUT), "no-setting", None),
-        (call("+4930555555", "+4930123450", user="PJSIP/alice"), "selected", "Sales"),
-        (call("+4930555555", "+4930123451", user="PJSIP/2001"), "selected", "Sales"),
+        (call("+4930555555", "+4930123450", callee_names=("PJSIP/alice",)), "selected", "Sales"),
+        (call("+4930555555", "+4930123451", callee_names=("PJSIP/2001",)), "selected", "Sales"),
         (call("+4930555555", "+4930123451"), "no-setting", None),
         (call("+33123456789", "030123450"), "selected", "Hotline"),
         (call("+33123456789", "1099", trunk_number="+4930123450"), "selected", "Hotline"),
@@ -39,7 +39,9 @@ IN, OUT, INSIDE = Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL
         (call("+4930123450", "+33123456789", OUT), "no-setting", None),
         (call("1003", "1004", INSIDE), "selected", "Inside"),
         (call("1004", "1003", INSIDE), "selected", "Inside"),
-        (call("1004", "600", INSIDE, user="PJSIP/1003"), "selected", "Inside"),
+        (call("1004", "600", INSIDE, callee_names=("PJSIP/1003",)), "selected", "Inside"),
+        (call("1004", "600", INSIDE, callee_names=("PJSIP/carol", "1003")), "selected", "Inside"),
+        (call("anna", "600", INSIDE, caller_names=("PJSIP/1003",)), "selected", "Inside"),
         (call("1004", "1005", INSIDE), "no-setting", None),
         (call("1001", "1002", INSIDE), "no-setting", None),
         (call("1003", "*98", INSIDE), "feature-code", None),
@@ -73,6 +75,66 @@ def test_either_party_of_an_internal_call_may_be_excepted() -> None:
     for facts in (call("1007", "1003", INSIDE), call("1003", "1007", INSIDE)):
         assert decide(everyone, facts).reason == "exception"
     assert decide(everyone, call("1003", "1004", INSIDE)).reason == "selected"
+
+
+ALICE = """
+[[exception_list]]
+name = "works council"
+entries = [{ number = "1002" }, { number = "PJSIP/carol" }]
+[[setting]]
+name = "Alice"
+directions = ["internal"]
+users = ["PJSIP/alice"]
+exceptions = ["works council"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("callee", "reason"),
+    [(("1002", ("PJSIP/bob",)), "exception"), (("600", ("PJSIP/bob", "1002")), "exception"),
+     (("600", ("PJSIP/carol",)), "exception"), (("600", ("PJSIP/dan", "1004")), "selected")],
+)  # fmt: skip
+@pytest.mark.parametrize("alice_calls", [True, False])
+def test_an_endpoint_that_is_no_number_names_its_own_side_only(
+    callee: tuple[str, tuple[str, ...]], reason: str, alice_calls: bool
+) -> None:
+    number, names = callee
+    alice = ("PJSIP/alice",)
+    facts = (
+        call("1003", number, INSIDE, caller_names=alice, callee_names=names)
+        if alice_calls
+        else call(number, "1003", INSIDE, caller_names=names, callee_names=alice)
+    )
+    assert decide(policy(ALICE), facts).reason == reason
+
+
+def test_users_by_endpoint_are_found_on_either_side_with_the_other_ones_number() -> None:
+    chosen_ones = policy('[[setting]]\nname = "A"\ndirections = ["internal"]\nusers = ["alice"]\n'
+                         'remote = ["1002"]\n')  # fmt: skip
+    alice, bob = ("PJSIP/alice",), ("PJSIP/bob",)
+    for facts in (
+        call("1003", "1002", INSIDE, caller_names=alice, callee_names=bob),
+        call("1002", "1003", INSIDE, caller_names=bob, callee_names=alice),
+    ):
+        assert decide(chosen_ones, facts).record
+    other = call("1003", "1002", INSIDE, caller_names=bob, callee_names=alice)
+    assert not decide(chosen_ones, other).record
+
+
+@pytest.mark.parametrize(
+    ("facts", "awaits"),
+    [
+        (call("+4930555555", "+4930123451"), True),
+        (call("+33123456789", "+4930123451"), False),
+        (call("+4930555555", "+4930123451", callee_names=("PJSIP/2001",)), False),
+        (call("+4930555555", "+4930123451", callee_names=("PJSIP/3001",)), False),
+        (call("+4930123450", "+33123456789", OUT), False),
+        (call("1001", "1002", INSIDE), False),
+        (call("+4930555555", "+4930123451", wish=Wish(forbid=True)), False),
+    ],
+)
+def test_a_call_waits_for_its_user_where_only_the_user_is_missing(facts: CallFacts, awaits: bool) -> None:
+    assert decide(policy(), facts).awaits_user is awaits
 
 
 def test_every_setting_looked_at_is_told_in_order() -> None:
@@ -190,7 +252,8 @@ calls = st.builds(
     direction=st.sampled_from(Direction),
     at=st.just(AT),
     trunk_number=st.none() | numbers,
-    user=st.none() | st.sampled_from(["PJSIP/1001", "PJSIP/alice", "\0", "/"]),
+    caller_names=st.sampled_from([(), ("PJSIP/1001", "1001"), ("PJSIP/alice",), ("\0", ""), ("/",)]),
+    callee_names=st.sampled_from([(), ("PJSIP/1002", "1002"), ("PJSIP/bob",), ("\0", ""), ("/",)]),
     wish=st.just(Wish()) | wishes,
 )
 

@@ -16,7 +16,7 @@ from ari_recorder.rules.describe import describe
 from ari_recorder.rules.explain import explain
 from ari_recorder.rules.policy import Policy, Setting
 
-from .policies import AT, policy
+from .policies import AT, OFFICE, policy
 
 DOCS = Path(__file__).parents[3] / "docs" / "reference"
 IN, OUT, INSIDE = Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL
@@ -62,7 +62,7 @@ def test_an_unknown_trunk_is_refused_with_the_right_one() -> None:
 
 
 def test_an_explanation_reads_like_this() -> None:
-    assert "\n".join(explain(policy(), "030555555", "1001").lines()) == (
+    assert "\n".join(explain(policy(), "030555555", "1001", trunk_number="1001").lines()) == (
         f"Inbound call from 030555555 to 1001, policy {policy().revision}.\n"
         "Direction not given, taken as inbound: 1001 is the PBX's own number, 030555555 is not.\n"
         '1. Setting "Old" does not match: it is switched off.\n'
@@ -70,6 +70,32 @@ def test_an_explanation_reads_like_this() -> None:
         'Kept from after-announcement, sides stereo, announcement "recorded", to: archive, vault.\n'
         'Recorded (selected): Setting "Sales" is the first that matches.'
     )
+
+
+def test_a_user_whom_the_gate_cannot_know_is_not_promised_a_recording() -> None:
+    for number, known in ((None, "what was dialled"), ("+4930123451", "that +4930123451 was dialled")):
+        explained = explain(policy(), "030555555", "1001", IN, trunk_number=number)
+        assert explained.decision.record
+        verdict = explained.lines()[-1]
+        assert verdict.startswith('Not recorded (not-announced): Setting "Sales" requires an announcement')
+        assert known in verdict
+        assert "setting=Sales" in verdict
+    assert not explain(policy(), "030555555", "1001", IN, wish=Wish(setting="Sales")).prevented
+    optional = policy(OFFICE.replace('{ prompt = "recorded" }', '{ prompt = "recorded", required = false }'))
+    assert not explain(optional, "030555555", "1001", IN).prevented
+    both = 'announcement = { prompt = "recorded", directions = ["outbound"] }'
+    outbound = policy(OFFICE.replace('announcement = { prompt = "recorded" }', both))
+    assert "none can be played in an outbound call" in explain(outbound, "1001", "+4930555555", OUT).prevented
+
+
+def test_what_a_real_call_brings_can_be_given() -> None:
+    line = 'name = "Line"\ndirections = ["outbound"]\ntrunk_numbers = ["+4930123450"]\n'
+    shown = policy(f"{OFFICE}[[setting]]\n{line}")
+    assert not explain(shown, "1005", "+33123456789").decision.record
+    explained = explain(shown, "1005", "+33123456789", trunk_number="030 123450")
+    assert (explained.decision.setting, explained.facts.trunk) == ("Line", "berlin")
+    assert explain(policy(), "1005", "+4930555555", from_user="PJSIP/alice").decision.setting == "Sales"
+    assert explain(policy(), "1004", "600", INSIDE, to_user="PJSIP/1003").decision.setting == "Inside"
 
 
 def test_descriptions() -> None:

@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ari_recorder.rules.doubts import doubts
 from ari_recorder.rules.numbers import Numbering
-from ari_recorder.rules.patterns import PatternKind, PatternList, bind, endpoint_matches, kind_of
+from ari_recorder.rules.patterns import (
+    PatternKind,
+    PatternList,
+    bind,
+    endpoint_matches,
+    kind_of,
+    misunderstood,
+)
+from ari_recorder.rules.policy import parse_policy
 from ari_recorder.rules.regex import LONGEST_SUBJECT, compile_safely
 
 DE = Numbering("DE")
@@ -213,3 +222,51 @@ def test_a_list_of_patterns_finds_the_first(patterns: list[str], text: str) -> N
 )
 def test_endpoints(glob: str, endpoint: str, matches: bool) -> None:
     assert endpoint_matches(glob, endpoint) is matches
+
+
+@pytest.mark.parametrize(
+    ("numbering", "glob", "number", "matches"),
+    [
+        (Numbering("US"), "01149*", "+4930123456", True),
+        (Numbering("US"), "01149*", "+33123456789", False),
+        (Numbering("US"), "01149*", "011 49 30 123456", True),
+        (Numbering("US"), "011*", "+4930123456", True),
+        (Numbering("US"), "011*", "+12125551234", False),
+        (Numbering("DE"), "00*", "+33123456789", True),
+        (Numbering("DE"), "00*", "0033123456789", True),
+        (Numbering("DE"), "00*", "+4930123456", False),
+        (Numbering("DE"), "00*", "030123456", False),
+        (Numbering("DE"), "0033*", "+33123456789", True),
+        (Numbering("DE"), "0044*", "+4930123456", False),
+        (Numbering("AU"), "001149*", "+4930123456", True),
+        (Numbering("BR"), "001549*", "+4930123456", True),
+        (Numbering("US", international_prefix="00"), "0049*", "+4930123456", True),
+        (Numbering("US", international_prefix="00"), "01149*", "+4930123456", False),
+    ],
+)
+def test_a_glob_may_begin_with_the_countrys_international_prefix(
+    numbering: Numbering, glob: str, number: str, matches: bool
+) -> None:
+    assert bind(glob, numbering).matches(numbering.read(number)) is matches
+
+
+@pytest.mark.parametrize(
+    ("country", "glob", "read_as"),
+    [("DE", "49301234*", "+4930123"), ("US", "1212555*", "+1212555")],
+)
+def test_a_glob_that_fits_no_number_is_found_with_what_was_meant(
+    country: str, glob: str, read_as: str
+) -> None:
+    found = misunderstood(glob, Numbering(country))
+    assert found is not None
+    assert str(found).startswith(read_as)
+    (doubt,) = doubts(parse_policy(f'country = "{country}"\n[[setting]]\nname = "S"\nremote = ["{glob}"]\n'))
+    assert doubt.name == "S"
+    assert str(found) in doubt.sentence
+
+
+@pytest.mark.parametrize(
+    "glob", ["*", "10??", "030*", "+4930*", "0049*", "00*", "49*", "*1234", "*72", "#1*", "alice*", "0800*"]
+)
+def test_a_glob_that_may_fit_is_not_doubted(glob: str) -> None:
+    assert misunderstood(glob, Numbering()) is None

@@ -1,11 +1,10 @@
-"""Which endpoint is a trunk, and which way a call goes."""
+"""Which endpoint is a trunk."""
 
 from __future__ import annotations
 
 import pytest
 
-from ari_recorder.model.call import Direction
-from ari_recorder.rules.trunks import direction_of, trunk_of
+from ari_recorder.rules.trunks import trunk_of
 
 from .policies import policy
 
@@ -46,18 +45,3 @@ def test_trunks_on_one_endpoint_are_told_apart_by_number(number: str | None, tru
     found = trunk_of(policy(SHARED), "PJSIP/sbc", number)
     assert found is not None
     assert found.name == trunk
-
-
-@pytest.mark.parametrize(
-    ("frm", "to", "direction"),
-    [
-        ("PJSIP/trunk-berlin", "PJSIP/1001", Direction.INBOUND),
-        ("PJSIP/trunk-berlin", None, Direction.INBOUND),
-        ("PJSIP/trunk-berlin", "PJSIP/trunk-x", Direction.INBOUND),
-        ("PJSIP/1001", "PJSIP/trunk-berlin", Direction.OUTBOUND),
-        ("PJSIP/1001", "PJSIP/1002", Direction.INTERNAL),
-        ("PJSIP/1001", None, Direction.INTERNAL),
-    ],
-)
-def test_directions(frm: str, to: str | None, direction: Direction) -> None:
-    assert direction_of(policy(), frm, to) is direction

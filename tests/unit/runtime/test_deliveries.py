@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import cast
 
 import pytest
 
+from ari_recorder.config.targets.limits import Limits
 from ari_recorder.model.errors import ConfigError, PermanentError, RecorderError, TransientError
 from ari_recorder.rules.policy import parse_policy
 from ari_recorder.runtime.conditions import Conditions, Severity
@@ -18,7 +20,8 @@ from ari_recorder.runtime.foundations import Foundations
 from ari_recorder.spool.folders import Spool
 from ari_recorder.spool.lane import Health
 from tests.unit.cli.spool_host import Host
-from tests.unit.spool.recordings import recording
+from tests.unit.spool.recordings import ToldTarget, recording, sealed
+from tests.unit.spool.test_delivery import Failing, eventually
 
 UNREACHABLE = TransientError("target.unreachable", "It does not answer.")
 LOGIN = ConfigError("target.login", "It refused.", remedy="Check the password.")
@@ -74,6 +77,23 @@ def test_recordings_that_are_blocked_one_by_one_are_one_condition(
     assert one.sentence.startswith('19000 recordings cannot be delivered to target "archive".')
     deliveries._heard(Health("archive", 0, 0, 0))
     assert conditions.active() == ()
+
+
+async def test_a_target_whose_connections_break_for_ever_is_told(
+    deliveries: Deliveries, conditions: Conditions
+) -> None:
+    torn = TransientError("target.torn", "The connection broke.", remedy="Look at the network.")
+    target = ToldTarget("archive", Failing(torn))
+    deliveries._deliverer.put_in(target, Limits())
+    running = asyncio.create_task(deliveries.run())
+    for number in range(5):
+        deliveries.submit(sealed(deliveries._base.spool, f"r-{number}", "archive"))
+    await eventually(conditions.active)
+    (one,) = conditions.active()
+    assert (one.key, one.code, one.remedy) == ("deliveries:archive", "target.torn", torn.remedy)
+    assert one.sentence == '5 recordings cannot be delivered to target "archive". The connection broke.'
+    await deliveries.close(5)
+    await running
 
 
 def test_what_failed_in_an_earlier_life_is_told_with_its_code(

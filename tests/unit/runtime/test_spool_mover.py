@@ -102,6 +102,23 @@ async def test_what_runs_or_is_worked_on_is_waited_for(spools: Spools, tmp_path:
     assert names(tmp_path / "second") == ["r-1", "r-2", "r-3"]
 
 
+async def test_what_hangs_in_a_target_is_not_waited_for_for_ever(spools: Spools, tmp_path: Path) -> None:
+    busy = sealed(spools, "r-1")
+    sealed(spools, "r-2")
+    told, hung = Told(), dict[str, str]()
+    mover = SpoolMover(spools, hung=lambda: hung)
+    with busy.held():
+        task = asyncio.create_task(mover.answer(request("second"), told))
+        await told.until("1 being completed or delivered")
+        hung["r-1"] = "nas"
+        with pytest.raises(TransientError, match='r-1 is being delivered to target "nas"') as caught:
+            await asyncio.wait_for(task, 20)
+    assert caught.value.code == "target.unreachable"
+    assert (names(tmp_path / "first"), names(tmp_path / "second")) == (["r-1"], ["r-2"])
+    spools.create(recording("r-3"))
+    assert names(tmp_path / "first") == ["r-1", "r-3"]
+
+
 async def test_a_destination_that_is_full_ends_the_move_and_nothing_else(
     spools: Spools, free: dict[str, int], tmp_path: Path
 ) -> None:
@@ -157,9 +174,8 @@ async def test_what_began_on_a_ram_disk_is_brought_home_when_there_is_room(
     task = asyncio.create_task(SpoolMover(spools).run())
     free["first"] = 50 * GB
     async with asyncio.timeout(20):
-        while names(tmp_path / "first") != ["r-1"]:
+        while (names(tmp_path / "first"), names(tmp_path / "second")) != (["r-1"], ["r-2"]):
             await asyncio.sleep(0.01)
-    assert names(tmp_path / "second") == ["r-2"]
     folder = spools.get("r-2")
     assert folder is not None
     folder.save(recording("r-2", state=State.CAPTURED))

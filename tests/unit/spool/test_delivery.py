@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -501,6 +502,29 @@ async def test_a_pause_lasts_over_a_restart_but_not_for_a_whole_target(spool: Sp
         await watched.delivered("r-2")
         assert deliverer.health()[0].waiting == 1
     assert [p.name for p in told.puts] == [f"r-2{suffix}" for suffix in SUFFIXES]
+
+
+async def test_a_target_that_asked_for_peace_has_it_over_a_restart(spool: Spool) -> None:
+    asked = TransientError("target.busy", "Later.", retry_after=900)
+    told = ToldTarget("a", Failing(asked))
+    async with delivering([told]) as (deliverer, watched):
+        deliverer.submit(sealed(spool, "r-1", "a"))
+        await watched.until(lambda r: r.deliveries[0].attempts == 1)
+    sealed(spool, "r-2", "a")  # never tried: it would come just as early
+    told = ToldTarget("a")
+    async with delivering([told], pauses=NEVER) as (deliverer, watched):
+        for folder in spool.all():
+            deliverer.submit(folder)
+        await eventually(lambda: deliverer.health()[0].waiting == 2)
+        await asyncio.sleep(0)
+        (health,) = deliverer.health()
+        assert health.running == 0
+        assert health.next_try_at is not None
+        assert 800 < (health.next_try_at - datetime.now(UTC)).total_seconds() <= 900
+        assert told.puts == []
+        deliverer.retry()
+        await watched.delivered("r-1")
+        await watched.delivered("r-2")
 
 
 async def test_a_recording_that_was_delivered_but_not_removed_is_removed(spool: Spool) -> None:

@@ -21,7 +21,7 @@ from ari_recorder.spool.lane import Health
 from ari_recorder.spool.retry import Pauses
 
 from .recordings import SUFFIXES, ToldTarget, contents, local_target, sealed
-from .test_delivery import NEVER, delivering, delivery, done, eventually
+from .test_delivery import NEVER, Failing, delivering, delivery, done, eventually
 
 
 @pytest.fixture
@@ -203,6 +203,74 @@ async def test_recordings_that_are_blocked_one_by_one_are_counted(spool: Spool) 
         await watched.delivered("r-2")
         await eventually(lambda: told[-1].blocked == 0)
     assert told[-1].obstacle is None
+
+
+TORN = TransientError("target.torn", "The connection broke.")
+
+
+@pytest.mark.parametrize("code", ["target.torn", "target.locked", "target.fault"])
+async def test_what_ought_to_pass_and_never_does_is_told(spool: Spool, code: str) -> None:
+    told: list[Health] = []
+    error = TransientError(code, "Again.")
+    failing = Failing(error)
+    async with delivering([ToldTarget("a", failing)], on_health=told.append) as (deliverer, watched):
+        for number in range(2):
+            deliverer.submit(sealed(spool, f"r-{number}", "a"))
+        await eventually(lambda: deliverer.health()[0].blocked == 2)
+        assert failing.calls >= 5
+        assert deliverer.health()[0].obstacle is error
+        assert (told[0].blocked, told[0].obstacle) == (0, None)  # the first is no news
+        failing.left = 0
+        for number in range(2):
+            await watched.delivered(f"r-{number}")
+        await eventually(lambda: told[-1].blocked == 0)
+    assert told[-1].obstacle is None
+
+
+async def test_one_recording_that_never_passes_is_told_though_others_do(spool: Spool) -> None:
+    def act(path: PurePosixPath) -> None:
+        if path.name.startswith("r-1"):
+            raise TORN
+
+    async with delivering([ToldTarget("a", act)]) as (deliverer, watched):
+        deliverer.submit(sealed(spool, "r-1", "a"))
+        for attempts in range(1, 6):
+            await watched.until(lambda r, n=attempts: r.deliveries[0].attempts >= n)  # type: ignore[misc]
+            deliverer.submit(sealed(spool, f"r-2{attempts}", "a"))
+            await watched.delivered(f"r-2{attempts}")
+        await eventually(lambda: deliverer.health()[0].blocked == 1)
+        assert deliverer.health()[0].obstacle is TORN
+
+
+@pytest.mark.parametrize("answer", [TORN, RecorderError("evidence.altered", "It is another.")])
+async def test_what_proves_nothing_does_not_make_a_failing_target_well(
+    spool: Spool, answer: RecorderError
+) -> None:
+    """A target that is gone, but now and then lets somebody begin."""
+    told: list[Health] = []
+    calls = 0
+
+    def act(_path: PurePosixPath) -> None:
+        nonlocal calls
+        calls += 1
+        raise answer if calls % 2 == 0 else UNREACHABLE
+
+    async with delivering([ToldTarget("a", act)], on_health=told.append) as (deliverer, watched):
+        deliverer.submit(sealed(spool, "r-1", "a"))
+        await watched.until(lambda r: r.deliveries[0].attempts >= 6)
+    assert [health.failures for health in told] == [1, 2, *[told[-1].failures] * (len(told) - 2)]
+    assert {health.error_code for health in told} == {"target.unreachable"}
+
+
+@pytest.mark.parametrize("code", ["target.conflict", "target.denied", "target.mismatch"])
+async def test_a_target_that_refuses_one_recording_is_there(spool: Spool, code: str) -> None:
+    failing = Failing(UNREACHABLE, 2)
+    target = ToldTarget("a", failing)
+    async with delivering([target]) as (deliverer, watched):
+        deliverer.submit(sealed(spool, "r-1", "a"))
+        await watched.until(lambda r: r.deliveries[0].attempts == 2)
+        target.before_put = raising(PermanentError(code, "No."))
+        await eventually(lambda: deliverer.health()[0].fault is None)
 
 
 # Asked to try again ----------------------------------------------------------------------------------------

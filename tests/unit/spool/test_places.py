@@ -19,13 +19,14 @@ import pytest
 
 from ari_recorder.disk import durable
 from ari_recorder.disk.faults import FAULT_POINTS, FAULT_VARIABLE
+from ari_recorder.disk.mounts import Mount
 from ari_recorder.disk.space import Space, space
 from ari_recorder.model.errors import PermanentError, RecorderError, TransientError
 from ari_recorder.model.recording import Note, State
 from ari_recorder.spool import place as place_module
 from ari_recorder.spool import waits
 from ari_recorder.spool.folders import RecordingFolder, Spool
-from ari_recorder.spool.ledger import Known, Ledger, Move
+from ari_recorder.spool.ledger import Known, Move
 from ari_recorder.spool.maintenance import Maintenance, place_for
 from ari_recorder.spool.place import MARK, Place
 from ari_recorder.spool.places import Moved, Spools
@@ -234,6 +235,56 @@ def test_a_running_recording_whose_folder_vanished_is_kept_in_the_other_and_coun
     assert [r.state for _, r in both.journals()] == [State.CAPTURED]
 
 
+def test_a_folder_that_comes_back_while_a_recording_is_made_elsewhere_does_not_count(
+    both: Spools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch on the disks settles in a thread of its own, also between the decision and the copy."""
+    both.create(recording("r-1"))
+    (tmp_path / "first").rename(tmp_path / "away")
+    both.look_again()
+    decide = both.ledger.decide
+
+    def decided(move: Move) -> None:
+        decide(move)
+        (tmp_path / "away").rename(tmp_path / "first")
+        watch = threading.Thread(target=both.look_again)
+        watch.start()
+        watch.join(20)
+        assert not watch.is_alive()
+
+    monkeypatch.setattr(both.ledger, "decide", decided)
+    both.create(recording("r-1", state=State.CAPTURED))
+    assert [r.state for _, r in both.journals()] == [State.CAPTURED]
+    both.look_again()
+    assert where(tmp_path, "r-1") == ["second"]
+    assert (both.damaged, both.ledger.moves()) == ({}, ())
+
+
+def test_a_recording_goes_back_to_where_an_old_copy_stands_in_its_way(both: Spools, tmp_path: Path) -> None:
+    both.create(recording("r-1"))
+    (tmp_path / "first").rename(tmp_path / "away")
+    both.look_again()
+    both.create(recording("r-1", state=State.CAPTURING))
+    (tmp_path / "second").rename(tmp_path / "gone")
+    (tmp_path / "away").rename(tmp_path / "first")
+    both.look_again()
+    assert both.get("r-1") is None  # the copy that counts is out of reach
+    both.create(recording("r-1", state=State.CAPTURED))
+    assert [r.state for _, r in both.journals()] == [State.CAPTURED]
+    (tmp_path / "gone").rename(tmp_path / "second")
+    both.look_again()
+    assert where(tmp_path, "r-1") == ["first"]
+    assert [r.state for _, r in both.journals()] == [State.CAPTURED]
+
+
+def test_a_copy_that_counts_again_is_handed_back(both: Spools, tmp_path: Path, stuck: set[str]) -> None:
+    sealed(both, "r-1")
+    stuck.add("first")
+    both.move("r-1", both.places[1])
+    shutil.rmtree(tmp_path / "second" / "r-1")
+    assert [(folder.id, folder.path.parent.name) for folder in both.look_again()] == [("r-1", "first")]
+
+
 # -- opening -----------------------------------------------------------------------------------------------
 
 
@@ -242,7 +293,6 @@ def test_a_second_folder_that_cannot_be_used_holds_up_nothing(tmp_path: Path) ->
     with two(tmp_path) as both:
         assert both.places[1].error is not None
         both.create(recording("r-1"))
-    (tmp_path / "first" / MARK).unlink()
     (tmp_path / "second").unlink()
     (tmp_path / "second").mkdir()
     with two(tmp_path) as both:
@@ -264,33 +314,62 @@ def test_another_recorder_in_any_folder_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_an_unmounted_disk_is_not_replaced_by_its_mount_point(tmp_path: Path) -> None:
+def where_open(both: Spools) -> list[str]:
+    return [place.name for place in both.places if place.ready]
+
+
+@pytest.mark.parametrize("other", [None, b"0" * 32], ids=["mount point", "another disk"])
+def test_a_disk_is_not_replaced_by_its_mount_point_or_another_one(
+    tmp_path: Path, other: bytes | None
+) -> None:
     with two(tmp_path):
         pass
-    ledger = Ledger(tmp_path / "state")
-    ledger.read()
-    known = tuple(
-        replace(each, mount=each.path) if each.path.endswith("second") else each
-        for each in ledger.placement.known
-    )
-    assert len(known) == 2
-    ledger.place(replace(ledger.placement, known=known))
     shutil.rmtree(tmp_path / "second")
     (tmp_path / "second").mkdir()
+    if other is not None:
+        (tmp_path / "second" / MARK).write_bytes(other)
+    before = list((tmp_path / "second").iterdir())
     with two(tmp_path) as both:
-        assert not both.places[1].ready
+        assert where_open(both) == ["primary"]
         assert both.places[1].error is not None
         assert "not mounted" in both.places[1].error.sentence
-        assert not list((tmp_path / "second").iterdir())
-        (tmp_path / "second" / MARK).touch()  # an admin's word
+        assert list((tmp_path / "second").iterdir()) == before
+        assert both.look_again() == []
+        (tmp_path / "second" / MARK).write_bytes(b"")  # an admin's word
         both.look_again()
+        assert where_open(both) == ["primary", "second"]
+    with two(tmp_path) as both:
         assert both.places[1].ready
+
+
+def test_a_ram_disk_forgets_its_id_and_a_bare_folder_is_none(tmp_path: Path, ram: dict[str, str]) -> None:
+    ram["second"] = "tmpfs"
+    with two(tmp_path):
+        pass
+    shutil.rmtree(tmp_path / "second")
+    with two(tmp_path) as both:
+        assert both.places[1].ready
+    shutil.rmtree(tmp_path / "second")
+    ram["second"] = "ext4"
+    with two(tmp_path) as both:
+        assert not both.places[1].ready
+    assert not (tmp_path / "second").exists()
+
+
+@pytest.fixture
+def ram(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Kind of the file system by the name of a spool folder."""
+    told: dict[str, str] = {}
+    monkeypatch.setattr(place_module, "mount_of", lambda root: Mount(root, told.get(root.name, "ext4")))
+    return told
 
 
 def test_a_folder_that_is_exchanged_while_it_is_used_is_noticed(both: Spools, tmp_path: Path) -> None:
     (tmp_path / "second" / MARK).write_text("0" * 32)
     both.look_again()
+    both.look_again()
     assert both.places[1].error is not None
+    assert not both.places[1].ready
 
 
 def test_the_same_recording_in_both_folders_is_said_and_used_once(both: Spools, tmp_path: Path) -> None:
@@ -473,8 +552,9 @@ def test_a_stranger_of_the_same_id_is_not_taken_for_the_moved_copy(both: Spools,
 
 
 def test_when_the_last_copy_is_forgotten_the_newest_of_the_others_counts(
-    tmp_path: Path, stuck: set[str]
+    tmp_path: Path, stuck: set[str], ram: dict[str, str]
 ) -> None:
+    ram["third"] = "tmpfs"
     with two(tmp_path) as both:
         folder = sealed(both, "r-1")
         stuck |= {"first", "second"}
@@ -490,7 +570,10 @@ def test_when_the_last_copy_is_forgotten_the_newest_of_the_others_counts(
         assert where(tmp_path, "r-1") == ["second"]
 
 
-def test_a_copy_on_a_ram_disk_that_forgot_it_gives_the_word_back_to_the_first(tmp_path: Path) -> None:
+def test_a_copy_on_a_ram_disk_that_forgot_it_gives_the_word_back_to_the_first(
+    tmp_path: Path, ram: dict[str, str]
+) -> None:
+    ram["second"] = "tmpfs"
     with two(tmp_path) as both:
         sealed(both, "r-1")
         ledger, second = both.ledger, both.places[1]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +37,7 @@ class Scene:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.free: dict[str, int] = {}
+        self._hung: dict[str, threading.Event] = {}
         self.running = 0
         self.now = 1000.0
         self.back: list[Backlog] = []
@@ -54,16 +59,36 @@ class Scene:
             targets=lambda: {"archive": folder / "archive"},
             back=self.back.append,
             clock=lambda: self.now,
+            patience=0.5,
         )
 
+    def hang(self, name: str) -> None:
+        """Whoever asks that disk for its space waits."""
+        self._hung[name] = threading.Event()
+
+    async def until_thawed(self, name: str) -> None:
+        self._hung.pop(name).set()
+        async with asyncio.timeout(20):
+            while "disk.silent" in {code for code, _ in self.told().values()}:
+                await self.pass_time(5)
+
+    def end(self) -> None:
+        for hung in self._hung.values():
+            hung.set()
+        self.spools.close()
+
     def _space(self, path: Path) -> Space:
+        if (hung := self._hung.get(path.name)) is not None:
+            hung.wait(20)
         return replace(space(path), total=100 * GB, free=self.free.get(path.name, 50 * GB), files_free=None)
 
-    async def pass_time(self, seconds: float, per_second: dict[str, int] | None = None) -> None:
-        for _ in range(int(seconds / 5)):
-            self.now += 5
+    async def pass_time(
+        self, seconds: float, per_second: dict[str, int] | None = None, every: int = 5
+    ) -> None:
+        for _ in range(int(seconds / every)):
+            self.now += every
             for name, lost in (per_second or {}).items():
-                self.free[name] = self.free.get(name, 50 * GB) - 5 * lost
+                self.free[name] = self.free.get(name, 50 * GB) - every * lost
             await self.watch.look()
 
     def told(self) -> dict[str, tuple[str, Severity]]:
@@ -79,7 +104,7 @@ class Scene:
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     made = Scene(tmp_path, monkeypatch)
     yield made
-    made.spools.close()
+    made.end()
 
 
 async def test_all_is_well_and_reported(scene: Scene) -> None:
@@ -91,7 +116,7 @@ async def test_all_is_well_and_reported(scene: Scene) -> None:
 
 
 async def test_a_disk_that_fills_is_warned_of_then_critical_then_full(scene: Scene) -> None:
-    await scene.pass_time(3600, {"first": 1_000_000})
+    await scene.pass_time(3600, {"first": 1_000_000}, every=60)
     assert scene.told() == {"disk:spool": ("disk.filling", Severity.WARNING)}
     condition = scene.conditions.get("disk:spool")
     assert condition is not None
@@ -103,7 +128,7 @@ async def test_a_disk_that_fills_is_warned_of_then_critical_then_full(scene: Sce
     await scene.pass_time(5)
     assert scene.told() == {"disk:spool": ("spool.full", Severity.CRITICAL)}
     scene.free["first"] = 90 * GB
-    await scene.pass_time(7200)
+    await scene.pass_time(7200, every=60)
     assert scene.told() == {}
 
 
@@ -142,6 +167,70 @@ async def test_a_spool_folder_that_fails_is_told_and_its_recordings_come_back(sc
     await scene.pass_time(5)
     assert scene.told() == {}
     assert [folder.id for found in scene.back for folder in found.to_deliver] == ["r-1"]
+
+
+async def test_a_mount_that_hangs_is_told_and_stops_no_other_disk_from_being_watched(scene: Scene) -> None:
+    scene.hang("archive")
+    await scene.pass_time(5)
+    assert scene.told() == {"disk:target-archive": ("disk.silent", Severity.CRITICAL)}
+    condition = scene.conditions.get("disk:target-archive")
+    assert condition is not None
+    assert condition.sentence.endswith("archive) cannot be looked at: it does not answer.")
+    assert scene.lines()["target-archive"].error == "it does not answer"
+    (scene.folder / "second").rename(scene.folder / "away")
+    scene.free["pbx"] = 199_000_000
+    await scene.pass_time(5)
+    assert set(scene.told()) == {"disk:target-archive", "disk:pbx-main", "disk:second-spool"}
+    (scene.folder / "away").rename(scene.folder / "second")
+    await scene.pass_time(5)
+    assert set(scene.told()) == {"disk:target-archive", "disk:pbx-main"}
+    await scene.until_thawed("archive")
+    assert set(scene.told()) == {"disk:pbx-main"}
+
+
+async def test_a_spool_folder_comes_back_while_the_other_hangs(scene: Scene) -> None:
+    sealed(scene.spools, "r-1")
+    (scene.folder / "first").rename(scene.folder / "away")
+    await scene.pass_time(5)
+    scene.hang("second")
+    await scene.pass_time(5)
+    (scene.folder / "away").rename(scene.folder / "first")
+    await scene.pass_time(5)
+    assert [folder.id for found in scene.back for folder in found.to_deliver] == ["r-1"]
+    assert scene.told() == {"disk:second-spool": ("disk.silent", Severity.CRITICAL)}
+
+
+async def test_what_a_slow_disk_brings_back_is_not_lost(scene: Scene) -> None:
+    sealed(scene.spools, "r-1")
+    (scene.folder / "first").rename(scene.folder / "away")
+    await scene.pass_time(5)
+    (scene.folder / "away").rename(scene.folder / "first")
+    scene.hang("first")  # opened, and then asked for its space
+    await scene.pass_time(5)
+    assert scene.told() == {"disk:spool": ("disk.silent", Severity.CRITICAL)}
+    assert scene.back == []
+    await scene.until_thawed("first")
+    assert [folder.id for found in scene.back for folder in found.to_deliver] == ["r-1"]
+    assert scene.told() == {}
+
+
+async def test_a_mount_that_gives_only_errors_is_told_alone(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.is_dir
+
+    def stale(self: Path) -> bool:
+        if self.name == "archive":
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(self)
+
+    monkeypatch.setattr(Path, "is_dir", stale)
+    scene.free["first"] = 0
+    await scene.pass_time(5)
+    assert set(scene.told()) == {"disk:target-archive", "disk:spool"}
+    condition = scene.conditions.get("disk:target-archive")
+    assert condition is not None
+    assert os.strerror(errno.ESTALE) in condition.sentence
 
 
 async def test_a_state_folder_that_cannot_be_written_stops_nothing(scene: Scene) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import structlog
 
 from ari_recorder.asterisk.ari.client import AriClient
 from ari_recorder.asterisk.ari.connection import AriConnection, Connected, Disconnected
@@ -246,3 +247,28 @@ async def test_orders_that_wait_do_not_outlive_their_connection_but_journal_entr
         await stage.until(lambda: len(stage.saved) > saved)
         rates = [c for c in stage.ordered if isinstance(c, cmd.ReadChannel) and c.channel != CALLER.id]
         assert rates == [], "asked of snoops that are gone with the connection"
+
+
+async def test_a_wish_that_means_nothing_is_logged_with_channel_and_word() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with running() as stage:
+            stage.told.put_nowait(ev.GateEntered(NOW, CALLER, ("forbit\n", "")))
+            await stage.until(lambda: any(isinstance(c, cmd.LetGo) for c in stage.ordered))
+    (line,) = [line for line in logs if line.get("action") == "gate.unknown-wish"]
+    assert (line["channel"], line["name"]) == ("in-1", CALLER.name)
+    assert '"forbit\N{REPLACEMENT CHARACTER}"' in line["event"]
+
+
+async def test_a_call_that_began_before_the_probes_verdict_says_it_in_its_recording() -> None:
+    async with running() as stage:
+        stage.told.put_nowait(ev.ChannelCreated(NOW, CALLER))
+        await stage.until(lambda: stage.board.sessions)
+        (session,) = stage.board.sessions.values()
+        assert session.ledger.noted("translator") is None
+        for _connection in range(2):
+            stage.link.distrust_translator(True)
+        assert [note.what for note in session.recording.notes].count("translator") == 1
+        stage.told.put_nowait(ev.ChannelGone(NOW, CALLER))
+        stage.told.put_nowait(ev.Woke(NOW, "new0.finish"))
+        await stage.until(lambda: stage.finished)
+        assert any(note.what == "translator" for note in stage.finished[0].notes)

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from ari_recorder.model.errors import CODES, RecorderError, TransientError
 from ari_recorder.spool.retry import WHOLE_TARGET
-from ari_recorder.targets.graph.errors import ENTRA, Said, broken, plain, refused, refused_login, retry_after
+from ari_recorder.targets.graph.errors import (
+    ENTRA,
+    ENTRA_BUSY,
+    Said,
+    broken,
+    plain,
+    refused,
+    refused_login,
+    retry_after,
+)
 
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 
@@ -80,6 +89,12 @@ def test_a_login_service_that_is_busy_may_pass() -> None:
     assert isinstance(
         refused_login({"error": "x", "error_description": "AADSTS90033: y"}, "cloud"), TransientError
     )
+
+
+@pytest.mark.parametrize("code", ENTRA_BUSY)
+def test_a_login_service_that_throttles_is_no_matter_of_the_login(code: str) -> None:
+    error = refused_login({"error": "invalid_grant", "error_description": f"{code}: Words."}, "cloud")
+    assert (error.code, type(error)) == ("target.busy", TransientError)
 
 
 @pytest.mark.parametrize(
