@@ -19,22 +19,18 @@ from typing import Self
 import structlog
 
 from ..disk import durable
-from ..disk.reserve import SIZE
 from ..model.errors import PermanentError, RecorderError, TransientError
 from ..model.recording import Recording, State
-from .folders import Locks, RecordingFolder, Spool
+from .folders import RecordingFolder, Spool
 from .glance import glance
 from .ledger import Known, Ledger, Move
 from .place import Place, clear_arrivals
+from .placed import PlacedFolder
 from .relocation import carry, settle
 from .waits import Waits, open_in_time
 
 log = structlog.get_logger(__name__)
 
-KEPT = 4 * SIZE
-"""Bytes that only journals may use."""
-LEAVING = frozenset({State.SEALED, State.DELIVERING, State.DELIVERED})
-"""States whose journals make room: the recording is on its way out."""
 PRIMARY, SECOND = "primary", "second"
 
 
@@ -44,52 +40,6 @@ class Moved(StrEnum):
     """Somebody works in it now; again later."""
     GONE = "gone"
     """It is no longer where it was: delivered, or moved already."""
-
-
-class PlacedFolder(RecordingFolder):
-    """A recording's folder, in whichever spool folder it is now."""
-
-    __slots__ = ("_spools",)
-
-    def __init__(self, spools: Spools, recording_id: str, place: Place, locks: Locks) -> None:
-        super().__init__(place.root, recording_id, locks)
-        self._spools = spools
-
-    @property
-    def path(self) -> Path:
-        return self._spools.home(self.id).root / self.id
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        with self._spools.at_work(self.id):
-            yield
-
-    def demand_room(self, wanted: int) -> None:
-        self._spools.home(self.id).demand_room(KEPT, wanted)
-
-    def save(self, recording: Recording) -> None:
-        """As `RecordingFolder.save`; on a full disk the reserve is given up for it."""
-        with self._locks.of(self.id):
-            place = self._spools.home(self.id)
-            with self._spools.waits.at(place):
-                self._save(recording, place)
-
-    def _save(self, recording: Recording, place: Place) -> None:
-        try:
-            super().save(recording)
-        except RecorderError as error:
-            if not place.gave_room(error, last=recording.state in LEAVING):
-                raise
-            super().save(recording)
-
-    def remove(self) -> None:
-        with self._locks.of(self.id):
-            with durable.explained(f"Removing {self.path}"):
-                self._spools.ledger.gone(self.id)
-            place = self._spools.home(self.id)
-            super().remove()
-            self._spools.forget(self.id)
-            place.reserve.hold()
 
 
 class Spools(Spool):
@@ -148,8 +98,8 @@ class Spools(Spool):
 
     def look_at(self, place: Place) -> list[RecordingFolder]:
         """Look at one folder; its recordings when it is back, to be taken up again. No other is touched."""
-        if place not in self._watched() or place.hangs:
-            return []  # it was left meanwhile, or another look would hang as well
+        if place.hangs or place not in self._watched():
+            return []  # another look would hang as well, or it was left meanwhile
         back, place.returned = place.returned or not place.ready, False
         try:
             if place.ready:
@@ -157,10 +107,10 @@ class Spools(Spool):
                 self._keep_reserve(place)
             else:
                 self._open(place)
+            return [self._placed(name, place) for name in self.names(place)] if back else []
         except RecorderError as error:
             self._fail(place, error)
-            return []
-        return [self._placed(name, place) for name in self.names(place)] if back else []
+        return []
 
     def settle(self) -> list[RecordingFolder]:
         """Finish moves that were interrupted; recordings of which an older copy counts again."""
