@@ -37,7 +37,7 @@ docs: venv-dev ## Write the reference pages that are generated from the code
 
 clean: ## Remove what was made here, and what killed runs left behind
 	@$(LAB) clean
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .run/wheelhouse build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 needs:
 	@$(LAB) needs

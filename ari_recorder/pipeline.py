@@ -20,6 +20,7 @@ from .asterisk.absent_legs import AbsentLegs
 from .asterisk.legs import LegStore, collect, discard
 from .audio.assembly import assemble
 from .audio.legs import leg_file
+from .disk import durable
 from .disk.faults import fault_point
 from .evidence.chain import Chain
 from .evidence.keys import Keys
@@ -69,8 +70,8 @@ class Pipeline:
         return {State.CAPTURED: self._assemble, State.ASSEMBLED: self._seal}
 
     def _assemble(self, recording: Recording, folder: RecordingFolder) -> Recording:
-        folder.demand_room(_needed(recording))
-        recording = collect(recording, self._legs_of(recording), folder.legs, leg_file)
+        folder.demand_room(max(0, _needed(recording) - _lying_in(folder)))
+        recording = collect(recording, self._legs_of(recording), folder.legs, leg_file, folder.save)
         fault_point("legs.copied")
         folder.save(recording)
         assembled = assemble(recording, folder.legs, folder.path, base_name(recording))
@@ -93,6 +94,13 @@ class Pipeline:
         left = discard(recording, self._legs_of(recording))
         if left:
             self.undeletable(recording.call.pbx, left)
+
+
+def _lying_in(folder: RecordingFolder) -> int:
+    """Bytes of that which an earlier try has made already, and this one takes as it is or writes anew."""
+    with durable.explained(f"Looking into {folder.path}"):
+        made = (*folder.legs.glob("*"), *folder.path.glob(".*.part"))
+        return sum(path.stat().st_size for path in made)
 
 
 def _needed(recording: Recording) -> int:

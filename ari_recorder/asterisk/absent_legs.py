@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..model.recording import Leg, Recording
-from .legs import Found
+from .legs import Found, fetched_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,8 @@ class AbsentLegs:
         return {}
 
     def fetch(self, leg: Leg, _rate: int, copy: Path) -> Leg:
-        """What was copied before its size was journalled counts as it is."""
         if copy.is_file():
-            return replace(leg, bytes=copy.stat().st_size)
+            return fetched_before(leg, copy)
         return replace(leg, error=leg.error or f'it stayed on the PBX "{self.pbx}"')
 
     def demand(self, _leg: Leg) -> None:

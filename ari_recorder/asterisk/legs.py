@@ -41,7 +41,8 @@ class LegStore(Protocol):
     """Where Asterisk's files are got from. All methods block."""
 
     def found(self, recording: Recording) -> Found:
-        """The recording's legs that lie there, also those that its journal does not know of."""
+        """The recording's legs that lie there, also those that its journal does not know of. TransientError
+        `capture.no-legs` when that cannot be told: unseen is not the same as not there."""
 
     def fetch(self, leg: Leg, rate: int, copy: Path, /) -> Leg:
         """Bring one leg to `copy`, whole and durable; the leg with its size, or with why there is none.
@@ -72,8 +73,17 @@ def path_of(leg: Leg, rate: int, recordings: Path) -> Path:
     return recordings / f"{leg.name}.{FORMATS[rate]}"
 
 
-def collect(recording: Recording, source: Path | LegStore, destination: Path, name_of: LegFile) -> Recording:
+def collect(
+    recording: Recording,
+    source: Path | LegStore,
+    destination: Path,
+    name_of: LegFile,
+    learnt: Callable[[Recording], None] = lambda _recording: None,
+) -> Recording:
     """Copy every leg into the spool, durably; the recording with the legs' sizes.
+
+    `learnt` is to journal what the files tell and the journal did not, before the first is copied: a copy
+    does not tell its rate, and Asterisk's own file may be gone with its host the next time.
 
     A leg that Asterisk never wrote is stated in `Leg.error`. Idempotent: a leg copied whole is not copied
     again. What a recorder that was killed had no time to journal, rate and begin of a segment, or a whole
@@ -84,7 +94,10 @@ def collect(recording: Recording, source: Path | LegStore, destination: Path, na
     store = source if not isinstance(source, Path) else SharedFolder(source)
     with durable.explained(f"Making {destination}"):
         destination.mkdir(mode=0o700, exist_ok=True)
-    recording = _with_all_there_is(recording, store)
+    known = _with_all_there_is(recording, store)
+    if known != recording:
+        learnt(known)
+    recording = known
     segments = tuple(_collected(segment, store, destination, name_of) for segment in recording.segments)
     if not any(leg.bytes for s in segments for leg in (s.remote, s.local)):
         raise _nothing(store)
@@ -126,11 +139,18 @@ class SharedFolder:
 
     def found(self, recording: Recording) -> Found:
         legs: dict[tuple[int, Side], int] = {}
-        with suppress(OSError):
-            for entry in (self.path / "ari-recorder" / recording.id).iterdir():
+        folder = self.path / "ari-recorder" / recording.id
+        try:
+            for entry in folder.iterdir():
                 key, rate = segment_of(entry.stem), rate_of_format(entry.suffix[1:])
                 if key is not None and rate is not None:
                     legs[key] = rate
+        except FileNotFoundError:
+            return {}  # whether the whole of it is out of reach, `demand` asks
+        except OSError as error:
+            raise TransientError(
+                "capture.no-legs", f"Asterisk's folder {folder} cannot be read: {error.strerror}."
+            ) from error
         return legs
 
     def fetch(self, leg: Leg, rate: int, copy: Path) -> Leg:
@@ -143,6 +163,8 @@ class SharedFolder:
                 )
             size = durable.copy(source, copy)
         except FileNotFoundError:
+            if copy.is_file():
+                return fetched_before(leg, copy)
             self.demand(leg)
             return replace(leg, error=leg.error or "Asterisk left no file")
         except PermissionError as error:
@@ -180,7 +202,8 @@ class SharedFolder:
         folders = set()
         left = []
         all_of_it = recording.state is State.REFUSED
-        found = self.found(recording)
+        # A sealed recording has all its rates: it need not wait for a folder that cannot be looked into.
+        found = self.found(recording) if not all(s.rate for s in recording.segments) else {}
         for segment in (_rated(s, found) for s in recording.segments):
             for leg in (segment.remote, segment.local):
                 if all_of_it and leg.started_at is not None:
@@ -204,8 +227,11 @@ def _holds_more(path: Path, leg: Leg) -> bool:
     """Whether a leg's file is not the one that was fetched: then it stays, for a person."""
     try:
         size = path.stat().st_size
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError as error:
+        log.warning("leg-kept: %s cannot be looked at: %s", path, error.strerror)
+        return True
     if size == leg.bytes:
         return False
     log.warning("leg-kept: %s holds %d bytes, of which %d are in the recording", path, size, leg.bytes or 0)
@@ -260,6 +286,11 @@ def _fetched(leg: Leg, rate: int, store: LegStore, copy: Path) -> Leg:
         return replace(leg, error=leg.error or "its recording never began")
     fault_point("legs.copy")
     return store.fetch(leg, rate, copy)
+
+
+def fetched_before(leg: Leg, copy: Path) -> Leg:
+    """What has its final name is whole: an earlier life fetched it and had no time to journal its size."""
+    return replace(leg, bytes=copy.stat().st_size)
 
 
 def spool_full(copy: Path) -> TransientError:

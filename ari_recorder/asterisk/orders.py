@@ -24,6 +24,7 @@ from ..capture.commands import (
     Together,
 )
 from ..capture.events import ChannelRead, CommandFailed, Event
+from ..capture.pair import recording_of
 from ..model.call import Side
 from ..model.errors import PermanentError, RecorderError, TransientError
 from ..model.recording import OnFailure
@@ -58,7 +59,7 @@ LET_GO_ATTEMPTS = 3
 """A caller must not be stranded because Asterisk was busy for a moment."""
 
 Keep = Callable[[str, dict[str, Any]], None]
-"""Takes a recording's id and one poll of one channel (see `Orders.poll`)."""
+"""Takes a recording's id and a line of its `rtp.jsonl`: a poll of one channel, or when a leg was ordered."""
 
 
 class Orders:
@@ -115,9 +116,7 @@ class Orders:
                     spy=SPY[command.side],
                 )
             case Record():
-                await self._client.channels.record(
-                    command.snoop, name=command.name, file_format=format_of(command.rate)
-                )
+                await self._record(command)
             case StopRecord():
                 await _unless_gone(self._client.recordings.stop(command.name))
             case DropChannel():
@@ -132,6 +131,16 @@ class Orders:
                 await self._fail(command)
             case _:
                 raise TypeError(f"{type(command).__name__} is not an order for Asterisk")
+
+    async def _record(self, command: Record) -> None:
+        """Keeps `{"record", "before", "after", "took_ms"}` (see `_times`). A leg's own `asked_at` is not the
+        request's time but that of the event which allowed it, by Asterisk's clock or the recorder's."""
+        begun = self._clock(), self._monotonic()
+        await self._client.channels.record(
+            command.snoop, name=command.name, file_format=format_of(command.rate)
+        )
+        if (recording := recording_of(command)) is not None:
+            self._keep(recording, {"record": command.name, **self._times(*begun)})
 
     async def _let_go(self, command: LetGo) -> None:
         """A call must never be stranded: it continues even when its variables cannot be set."""
@@ -206,27 +215,28 @@ class Orders:
             return None
 
     async def _poll(self, recording: str, channel: str) -> None:
-        """Keeps `{"channel", "before", "after", "took_ms", "statistics"}`: times of the recorder in
-        ISO 8601 UTC, the request's duration by the monotonic clock, ARI's RTPstat as it came."""
+        """Keeps `{"channel", "before", "after", "took_ms", "statistics"}`: the last is ARI's RTPstat as it
+        came, for the others see `_times`."""
         if self._polls >= MOST_POLLS:
             return
         self._polls += 1
-        before, started = self._clock(), self._monotonic()
+        begun = self._clock(), self._monotonic()
         try:
             statistics = await self._client.channels.rtp_statistics(channel)
         except RecorderError:
             return
         finally:
             self._polls -= 1
-        took = self._monotonic() - started
-        sample = {
-            "channel": channel,
+        sample = {"channel": channel, **self._times(*begun), "statistics": statistics}
+        self._keep(recording, sample)
+
+    def _times(self, before: datetime, started: float) -> dict[str, Any]:
+        """Of a request: recorder's clock in ISO 8601 UTC, its duration by the monotonic clock."""
+        return {
             "before": before.isoformat(timespec="microseconds"),
             "after": self._clock().isoformat(timespec="microseconds"),
-            "took_ms": round(took * 1000, 3),
-            "statistics": statistics,
+            "took_ms": round((self._monotonic() - started) * 1000, 3),
         }
-        self._keep(recording, sample)
 
 
 def format_of(rate: int) -> str:

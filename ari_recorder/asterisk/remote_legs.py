@@ -2,10 +2,10 @@
 
 What Asterisk's `GET /recordings/stored/{name}/file` does (16 to 22; res/ari/resource_recordings.c,
 main/http.c): it sends the file as it lies there, in pieces of 256 bytes, so its memory stays flat; it knows
-no `Range`, so a torn fetch begins anew with that leg; `Content-Length` is the size when it was opened, and is
-wrong above 2 GiB (37 hours at 8000 Hz); a file that is still being recorded is sent as well, so that has to
-be asked first. [Measured, 16.28 and 22.10: `Range` is answered with 200 and the whole file; 110 MiB take 2 s
-on loopback, and Asterisk's memory stays what it was.]
+no `Range`, so a torn fetch begins anew with that leg, and goes on after those that came whole;
+`Content-Length` is the size when it was opened, and is wrong above 2 GiB (37 hours at 8000 Hz); a file that
+is still being recorded is sent as well, so that has to be asked first. [Measured, 16.28 and 22.10: `Range` is
+answered with 200 and the whole file; 110 MiB take 2 s on loopback, and Asterisk's memory stays what it was.]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..model.errors import RecorderError, TransientError
 from ..model.recording import Leg, Recording, State
 from .ari.client import AriClient
 from .ari.transport import RefusedError
-from .legs import Found, rate_of_format, spool_full
+from .legs import Found, fetched_before, rate_of_format, spool_full
 
 T = TypeVar("T")
 
@@ -46,12 +46,13 @@ class RemoteLegs:
         return self._ask(lambda client: _found(client, recording))
 
     def fetch(self, leg: Leg, _rate: int, copy: Path) -> Leg:
-        """A copy under its final name is whole: an earlier life fetched it and had no time to journal it."""
+        if copy.exists():
+            return fetched_before(leg, copy)
         try:
-            size = copy.stat().st_size if copy.exists() else self._ask(lambda c: _fetch(c, leg.name, copy))
+            size = self._ask(lambda c: _fetch(c, leg.name, copy))
         except RefusedError as error:
             if error.code != "ari.not-found":
-                raise _not_now(leg, error) from error
+                raise _not_now(leg.name, error) from error
             return replace(leg, error=leg.error or "Asterisk left no file")
         return replace(leg, bytes=size)
 
@@ -82,13 +83,23 @@ async def _found(client: AriClient, recording: Recording) -> Found:
     while unknown:
         number = unknown.pop()
         for side in Side:
-            with suppress(RefusedError):
-                stored = await client.recordings.get_stored(f"ari-recorder/{recording.id}/{number}-{side}")
-                if (rate := rate_of_format(stored.format)) is not None:
-                    found[number, side] = rate
+            rate = await _rate_of(client, f"ari-recorder/{recording.id}/{number}-{side}")
+            if rate is not None:
+                found[number, side] = rate
         if number > max(known, default=0) and any((number, side) in found for side in Side):
             unknown.append(number + 1)
     return found
+
+
+async def _rate_of(client: AriClient, name: str) -> int | None:
+    """None when Asterisk says that it has no such leg; TransientError when it says anything else."""
+    try:
+        stored = await client.recordings.get_stored(name)
+    except RefusedError as error:
+        if error.code != "ari.not-found":
+            raise _not_now(name, error) from error
+        return None
+    return rate_of_format(stored.format)
 
 
 async def _fetch(client: AriClient, name: str, copy: Path) -> int:
@@ -104,7 +115,12 @@ async def _fetch(client: AriClient, name: str, copy: Path) -> int:
             os.fsync(writer.fileno())
             size = writer.tell()
         durable.publish(part, copy)
-    except OSError as error:
+    except BaseException as error:
+        # The next try begins anew (no `Range`), and others may need the space meanwhile.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         if error.errno in durable.FULL:
             raise spool_full(copy) from error
         raise TransientError("spool.unusable", f"{part} cannot be written: {error.strerror}.") from error
@@ -122,9 +138,9 @@ async def _runs(client: AriClient, name: str) -> bool:
     return True
 
 
-def _not_now(leg: Leg, error: RecorderError) -> TransientError:
+def _not_now(name: str, error: RecorderError) -> TransientError:
     return TransientError(
         "capture.no-legs",
-        f"Asterisk does not hand out the recorded leg {leg.name}: {error.sentence}",
+        f"Asterisk does not hand out the recorded leg {name}: {error.sentence}",
         remedy="Let Asterisk's user read its own recording folder, and see Asterisk's log.",
     )

@@ -11,6 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -56,7 +57,10 @@ ConfigPath = Annotated[
 
 
 def machine(path: Path | None) -> Machine:
-    """The configuration that the command is to work with."""
+    """The configuration that the command is to work with. From here on, log lines go to standard error."""
+    # Standard output holds the answer, and with --json nothing else.
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     return load_machine(find_machine(path))
 
 
@@ -80,11 +84,11 @@ def errors_explained(as_json: bool = False) -> Iterator[None]:
     """
     from ..runtime import logs  # here, so that --help need not wait for it
 
-    logs.aside()
-    try:
-        yield
-    except RecorderError as error:
-        explain_error(error, as_json=as_json)
+    with logs.aside():
+        try:
+            yield
+        except RecorderError as error:
+            explain_error(error, as_json=as_json)
 
 
 def explain_error(error: RecorderError, *, as_json: bool) -> NoReturn:

@@ -165,11 +165,12 @@ class Story:
             self._once(
                 "answered", f"{call['callee']['name']} <{call['callee']['number']}> answers, both talk"
             )
-        if call["ended_at"]:
-            self._once("ended", "the call is over")
 
     def _of_log(self, line: dict[str, Any]) -> None:
         match line.get("action"):
+            case "recording.finished":
+                # Not from the journal, which may be delivered and gone before it is looked at again.
+                self._once("ended", "the call is over")
             case "recording.sealed":
                 self._once("sealed", f"assembled and sealed: link {line.get('link')} of the chain", "bold")
             case "delivery.done":
@@ -208,8 +209,9 @@ def _review(stage: Rehearsal) -> Result:
     (audio,) = stage.archive.rglob("*.wav")
     (copy,) = stage.vault.rglob("*.wav")
     certificate = stage.recorder.certificate
-    report = verify([stage.archive], certificate=certificate, chain_log=stage.recorder.chain)
-    command = ["sh", str(CHECK_SCRIPT), "-c", str(certificate), str(stage.vault)]
+    chain = stage.recorder.chain
+    report = verify([stage.archive], certificate=certificate, chain_log=chain, target="archive")
+    command = ["sh", str(CHECK_SCRIPT), "-c", str(certificate), "-t", "vault", str(stage.vault)]
     check = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     info = audio.with_name(f"{audio.stem}_info.txt").read_text(encoding="utf-8")
     return Result(stage.folder, audio, info, report, check, copy)
@@ -235,4 +237,4 @@ def _show(result: Result) -> None:
     out.print(
         f"Listen       play {here(result.audio)}   [dim](sox; or any player; left: caller, right: callee)[/]"
     )
-    out.print(f"Verify       {here(sys.argv[0])} verify {here(result.folder / 'archive')}")
+    out.print(f"Verify       {here(sys.argv[0])} verify --target archive {here(result.folder / 'archive')}")

@@ -99,6 +99,12 @@ ENTRIES = (
         "Take over recordings from another recorder's spool: checked, copied durably, and taken up here.",
     ),
     Entry(
+        "spool orphans",
+        "spool_orphans",
+        "orphans",
+        "List legs on a PBX whose journal is lost, or make recordings of them.",
+    ),
+    Entry(
         "spool export",
         "spool_export",
         "export_recordings",

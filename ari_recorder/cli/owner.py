@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from ..disk import durable
+from ..spool.places import Spools
 
 
 @contextmanager
@@ -25,3 +28,12 @@ def as_owner_of(folder: Path) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(group)
         os.setgroups(groups)
+
+
+def make_folders(spool: Spools, state: Path) -> None:
+    """Those of a spool that was never used, or got a new disk; `state`: whose owner they are to have."""
+    with as_owner_of(state):
+        for place in spool.in_use():
+            if place.mounted(spool.known(place)):
+                with suppress(OSError):  # one that cannot be made takes nothing, which is said then
+                    durable.make_folder(place.root)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,17 +12,13 @@ from cryptography.hazmat.primitives import hashes
 
 from ..config.machine import Machine
 from ..disk import durable
+from ..evidence.found_seal import Log, Logs
 from ..model.errors import ConfigError, RecorderError
-from ..runtime import presence
-from ..runtime.foundations import CERTIFICATES, spools
-from ..runtime.spool_desk import ADOPT
+from ..runtime.foundations import CERTIFICATES, CHAIN, spools
 from ..spool.adoption import Adopted, Adoption, recordings_in
 from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
-from .owner import as_owner_of
-from .spool_retry import ask
-
-BATCH = 100
-"""Recordings after which a running recorder is told of them."""
+from .owner import as_owner_of, make_folders
+from .spool_news import News
 
 Folders = Annotated[list[Path], typer.Argument(help="Recording folders, or whole spools.")]
 Move = Annotated[bool, typer.Option("--move", help="Remove each from where it was once it is here.")]
@@ -35,6 +30,12 @@ Certificate = Annotated[
     list[Path] | None,
     typer.Option("--certificate", help="The other recorder's certificate, delivered with what it sealed."),
 ]
+ChainLog = Annotated[
+    Path | None,
+    typer.Option(
+        "--chain", help="The other recorder's chain.jsonl: what it says is sealed is not sealed again."
+    ),
+]
 
 
 def adopt(
@@ -42,6 +43,7 @@ def adopt(
     move: Move = False,
     recordings: Legs = None,
     certificate: Certificate = None,
+    chain: ChainLog = None,
     config: ConfigPath = None,
     json: Json = False,
 ) -> None:
@@ -55,14 +57,25 @@ def adopt(
         _keep_certificates(settings, certificate or [])
         sources = [source for folder in folders for source in recordings_in(folder.absolute())]
         spool = spools(settings)
-        work = _Work(settings, Adoption(spool, move=move, recordings=recordings))
-        work.run(sources)
+        make_folders(spool, settings.recorder.state)
+        news = News(settings.recorder.state)
+        logs = _logs(settings, chain)
+        work = _Work(settings, Adoption(spool, news.tell, move=move, recordings=recordings, logs=logs))
+        try:
+            work.run(sources)
+        finally:
+            news.gather()
+        heard = news.heard()
     if json:
         emit({"adopted": [one.id for one in work.adopted],
               "refused": {str(path): str(error) for path, error in work.refused.items()},
+              "sealed_again": [one.id for one in work.adopted if one.doubted],
+              "unlocked": sorted(map(str, work.unlocked)),
               "certificates_missing": sorted(work.strangers)})  # fmt: skip
     else:
         _print(work)
+    if not heard:
+        err.print("[yellow]![/] The recorder has not answered yet; it takes them up as soon as it does.")
     raise SystemExit(Exit.FINDINGS if work.refused else Exit.OK)
 
 
@@ -74,9 +87,10 @@ class _Work:
         self.refused: dict[Path, RecorderError] = {}
         self.strangers: set[str] = set()
         """Fingerprints of sealing certificates that are not here."""
+        self.unlocked: set[Path] = set()
+        """Spools of which it is not certain that no recorder works in them."""
 
     def run(self, sources: Iterable[Path]) -> None:
-        told = 0
         for source in sources:
             try:
                 one = self._adoption.take(source)
@@ -87,25 +101,21 @@ class _Work:
             kept = self._state / CERTIFICATES / f"{one.certificate_sha256}.crt"
             if one.certificate_sha256 is not None and not kept.exists():
                 self.strangers.add(one.certificate_sha256)
-            if len(self.adopted) - told == BATCH:
-                self._hand_over(told)
-                told = len(self.adopted)
-        self._hand_over(told)
+            if not one.locked:
+                self.unlocked.add(source.parent)
 
-    def _hand_over(self, begin: int) -> None:
-        """Tell the recorder, when one runs; the next start finds them anyway."""
-        alive = presence.read(self._state)
-        ids = [one.id for one in self.adopted[begin:]]
-        if ids and alive is not None and alive.alive(datetime.now(UTC)):
-            with as_owner_of(self._state):
-                ask(self._state, ADOPT, *ids)
+
+def _logs(settings: Machine, theirs: Path | None) -> Logs:
+    own = settings.recorder.state / CHAIN
+    if theirs is not None and not theirs.is_file():
+        raise ConfigError("evidence.unreadable", f"{theirs} is not there, or is no file.")
+    return Logs(Log(theirs) if theirs is not None else None, Log(own) if own.exists() else None)
 
 
 def _keep_certificates(settings: Machine, files: Iterable[Path]) -> None:
-    with as_owner_of(settings.recorder.state):
-        folder = settings.recorder.state / CERTIFICATES
-        for place in (settings.recorder.spool, folder):
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = settings.recorder.state / CERTIFICATES
+    with as_owner_of(settings.recorder.state), durable.explained(f"Making {folder}"):
+        durable.make_folder(folder)
     for file in files:
         try:
             pem = file.read_bytes()
@@ -126,4 +136,10 @@ def _print(work: _Work) -> None:
     for fingerprint in sorted(work.strangers):
         err.print(f"[yellow]![/] The certificate {fingerprint[:16]}… is not here, so targets get it from "
                   "nobody. Take it from an archive and say --certificate.")  # fmt: skip
+    if doubted := [one.id for one in work.adopted if one.doubted]:
+        err.print(f"[yellow]![/] Sealed again here, with a note: {shown(', '.join(doubted))}. Whether the "
+                  "seal begun there counts, only that recorder's log can tell (--chain).")  # fmt: skip
+    for spool in sorted(work.unlocked):
+        err.print(f"[yellow]![/] {shown(spool)} cannot be locked (a share for reading only?): make sure that "
+                  "no recorder works in it.")  # fmt: skip
     out.print(f"{len(work.adopted)} recording(s) taken over, {len(work.refused)} refused.")

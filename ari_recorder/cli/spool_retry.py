@@ -121,12 +121,13 @@ def _told(count: int) -> str:
 def ask(state: Path, kind: str, *words: str) -> Answer:
     """The running recorder's answer; TransientError when it gives none in time, the request then stands."""
     request = requests.ask(state, kind, *words)
-    answer = _awaited(state, request)
+    answer = awaited(state, request)
     requests.forget(state, request)
     return answer
 
 
-def _awaited(state: Path, request: Request) -> Answer:
+def awaited(state: Path, request: Request) -> Answer:
+    """The recorder's last answer to a request; TransientError when it gives none in time."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         word = requests.answer(state, request)

@@ -21,7 +21,7 @@ MARKS = {
     DeliveryState.WAITING: "…",
 }
 MOST_REASONS = 5
-ARROWS = {Direction.INBOUND: "→", Direction.OUTBOUND: "←", Direction.INTERNAL: "↔"}
+ARROWS = {Direction.INBOUND: "→", Direction.OUTBOUND: "←", Direction.INTERNAL: "↔", None: "?"}
 
 
 def table(recordings: Iterable[Recording], now: datetime, *, ids: bool) -> Table:
@@ -59,7 +59,7 @@ def document(recording: Recording) -> dict[str, Any]:
     r = recording
     return {
         "id": r.id, "state": r.state.value, "stuck": stuck(r), "setting": r.setting.name,
-        "caller": r.call.caller.number, "callee": r.call.callee.number, "direction": r.call.direction.value,
+        "caller": r.call.caller.number, "callee": r.call.callee.number, "direction": r.call.direction,
         "since": r.decided_at, "reason": trouble(r) or r.reason,
         "deliveries": [{"target": d.target, "state": d.state.value, "attempts": d.attempts,
                         "next_try_at": d.next_try_at, "error": d.error} for d in r.deliveries],

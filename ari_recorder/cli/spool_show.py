@@ -65,9 +65,8 @@ def _lines(one: Recording, folder: Path, files: dict[str, int]) -> Iterator[str]
     yield _line("setting", f"{shown(one.setting.name)} (policy {shown(one.setting.revision)})")
     yield _line("caller", _party(its.caller))
     yield _line("callee", _party(its.callee))
-    yield _line(
-        "call", f"{its.direction.value}, PBX {shown(its.pbx)}, {shown(its.channel_name or its.channel)}"
-    )
+    way, channel = its.direction or "direction unknown", shown(its.channel_name or its.channel)
+    yield _line("call", f"{way}, PBX {shown(its.pbx)}, {channel}")
     for word, at in (("decided", one.decided_at), ("created", its.created_at), ("answered", its.answered_at),
                      ("ended", its.ended_at)):  # fmt: skip
         if at is not None:

@@ -28,7 +28,7 @@ def verify(
         Path | None, typer.Option(help="The recorder's own chain.jsonl: also finds a missing end.")
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Name of the target whose archive this is, where it cannot be told.")
+        str | None, typer.Option(help="The target whose archive this is. Always name it for a whole archive.")
     ] = None,
     part: Annotated[
         bool, typer.Option("--part", help="The folder holds only a selection: do not look for gaps.")
@@ -55,6 +55,8 @@ def verify(
         emit(document | {"ok": report.ok})
     else:
         print_report(report)
+        if target is None and any(one.checked_as.startswith("archive") for one in report.coverage):
+            out.print("[yellow]![/] Whose archive this is was guessed: name its target with --target.")
     raise typer.Exit(Exit.OK if report.ok else Exit.FINDINGS)
 
 

@@ -95,8 +95,9 @@ TOOLS: dict[str, str] = {
     "retry.applied": "what was asked is done, the request still stands",
     "adopt.copied": "a recording's copy is whole and on the disk, under a temporary name",
     "adopt.renamed": "it has its name, the spool folder is not synced",
-    "adopt.adopted": "it is in the spool, the source still stands",
-    "adopt.cleared": "the source is gone, the recorder has not been told",
+    "adopt.adopted": "it is in the spool, nobody has been told",
+    "adopt.told": "the recorder is told of it, the source still stands",
+    "adopt.cleared": "the source is gone",
     "export.copied": "an export is whole and on the disk, under a temporary name",
     "alert.sent": "an alert is sent, which is not noted yet",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,17 @@ def mount_point_of(handle: int) -> Path | None:
     while found and (beneath := table.get(found.beneath)) and found.is_folder_of(beneath):
         found = beneath
     return None if found is None else found.point
+
+
+def disk_at(folder: Path) -> Path | None:
+    """As `mount_point_of`, of a folder by its path, or of the nearest parent that is there; OSError."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return mount_point_of(handle)
+    finally:
+        os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
 """The chain's log: one line of JSON for each sealed recording, append-only, durable.
 
-A recording is sealed when, and only when, its link's line stands here with its line end. The log is read
-once at start; after that only its head, the heads of the archives and an index stay in memory.
+A recording is sealed when, and only when, its link's line stands here with its line end. At start the index
+beside the log (`index.py`) tells where the part begins that has to be read; in memory are its head, the heads
+of the archives, and the lines since the index's last block.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import threading
@@ -16,15 +18,20 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 from ..disk import durable
 from ..disk.faults import fault_point
 from ..model import document
 from ..model.errors import ConfigError, IntegrityError, PermanentError
-from ..model.evidence import ArchivePlace, Link, Predecessor
+from ..model.evidence import Link, Predecessor
+from .index import BLOCK, Index, key_of
+from .standing import FORMAT, Standing
 
-FORMAT = "ari-recorder/link/1"
+Kind = Literal["recording", "name"]
+"""By what a line is looked up."""
+
+REPEATED = "its recording or name is in the log already"
 
 
 def encode(link: Link) -> bytes:
@@ -56,12 +63,13 @@ class Chain:
         self.torn: Path | None = None
         """Where a line that a crash had torn off was set aside at start."""
         self._turn = threading.RLock()
-        self._offsets: dict[str, int] = {}
-        self._names: set[str] = set()
-        self._places: dict[str, tuple[int, str]] = {}
-        self._head: Predecessor | None = None
-        self._name = ""
-        self._size = 0
+        self._standing = Standing()
+        self._index = Index(path.with_name(f"{path.name}.index"))
+        self._recent = _none()
+        """Offset of each line behind the index, by recording and by name."""
+        self._digest = hashlib.sha256()
+        """Of these lines."""
+        self._damage = ""
         self._broken = False
         with durable.explained(f"Opening the chain's log {path}"):
             self._handle = _locked(path)
@@ -73,7 +81,7 @@ class Chain:
             raise
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return self._standing.number
 
     def __enter__(self) -> Chain:
         return self
@@ -87,13 +95,14 @@ class Chain:
         """Give the log back, after whoever has its turn. Harmless when closed already."""
         with self._turn:
             handle, self._handle = self._handle, -1
+            self._index.close()
         if handle >= 0:
             os.close(handle)
 
     @property
     def head(self) -> Predecessor | None:
         """The last link, as the next one will name it."""
-        return self._head
+        return self._standing.head
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -102,20 +111,22 @@ class Chain:
             yield
 
     def link_of(self, recording_id: str) -> Link | None:
-        """The link of a recording, None when it is not sealed."""
-        with self._turn:
-            offset = self._offsets.get(recording_id)
-            if offset is None:
-                return None
-            with durable.explained(f"Reading the chain's log {self.path}"), self.path.open("rb") as log:
-                log.seek(offset)
-                line = log.readline()
-        try:
-            return decode(line)
-        except ValueError as error:
-            raise IntegrityError(
-                "seal.chain", f"The chain's log {self.path} was changed: {error} at byte {offset}."
-            ) from error
+        """The link of a recording, None when it is not sealed. Waits for nobody's turn."""
+        return self._find("recording", recording_id)
+
+    def prove(self) -> None:
+        """Read what start took on trust from the index: seconds for a million links. Waits for nobody's turn.
+
+        IntegrityError `seal.chain` when these lines were changed; from then on nothing is appended.
+        """
+        number = 1
+        with durable.explained(f"Reading the chain's log {self.path}"), self.path.open("rb") as log:
+            for block in self._index.blocks:
+                last = block.standing.number
+                if _sha256(log, block.begin, block.standing.size) != block.sha256:
+                    self._damage = f"in one of the lines {number} to {last}: they were changed"
+                    raise self._damaged(self._damage)
+                number = last + 1
 
     def next(
         self,
@@ -125,18 +136,18 @@ class Chain:
         certificate_sha256: str,
         sealed_at: datetime,
     ) -> Link:
-        """The link that would come next, still without its signature. Call inside `turn()`."""
+        """The link that would come next, still without its signature; inside `turn()` it will."""
         with self._turn:
-            head = self._head
+            standing = self._standing
             return Link(
-                number=head.number + 1 if head else 1,
+                number=standing.number + 1,
                 recording=recording_id,
                 name=name,
                 sealed_at=sealed_at,
                 signature_sha256="",
-                previous=head,
-                places=tuple(self._place(target) for target in dict.fromkeys(targets)),
-                chain=self._name or certificate_sha256,
+                previous=standing.head,
+                places=tuple(standing.place(target) for target in dict.fromkeys(targets)),
+                chain=standing.chain or certificate_sha256,
             )
 
     def append(self, link: Link) -> None:
@@ -145,16 +156,15 @@ class Chain:
             self._check_usable(link)
             line = encode(link)
             row = json.loads(line)
-            fault = self._misfit(row)
+            fault = self._standing.misfit(row)
+            if fault is None and self.link_of(link.recording) is not None:
+                fault = "its recording is in the log already"
             if fault:
                 raise IntegrityError("seal.chain", f"{link.name} does not continue the chain: {fault}.")
             with durable.explained(f"Writing to the chain's log {self.path}"):
                 self._write(line)
-            self._take(row, len(line))
-
-    def _place(self, target: str) -> ArchivePlace:
-        number, previous = self._places.get(target, (0, None))
-        return ArchivePlace(target, number + 1, previous)
+            self._take(row, line)
+            self._index_block()
 
     def _check_usable(self, link: Link) -> None:
         if self._broken or self._handle < 0:
@@ -163,7 +173,9 @@ class Chain:
                 f"The chain's log {self.path} could not be brought back to a known state.",
                 remedy="Look at the disk, then restart the recorder: it reads the log afresh.",
             )
-        if link.name in self._names:
+        if self._damage:
+            raise self._damaged(self._damage)
+        if self._find("name", link.name) is not None:
             raise ConfigError(
                 "config.value",
                 f"The file name {link.name} is already that of another sealed recording.",
@@ -176,74 +188,115 @@ class Chain:
             durable.append(self._handle, line)
         except OSError:
             self._broken = True
-            durable.cut(self._handle, self._size)
+            durable.cut(self._handle, self._standing.size)
             self._broken = False
             raise
 
     def _read(self) -> None:
+        self._standing = self._index.load(self._handle)
         with os.fdopen(os.dup(self._handle), "rb") as log:
-            for number, line in enumerate(log, 1):
+            log.seek(self._standing.size)
+            for line in log:
                 if not line.endswith(b"\n"):
                     self._set_aside(line)
-                    return
-                self._read_line(number, line)
+                    break
+                self._read_line(line)
+                if self._block_is_full:
+                    self._check_unique()
+                    self._index_block()
+        self._check_unique()
 
-    def _read_line(self, number: int, line: bytes) -> None:
+    def _read_line(self, line: bytes) -> None:
         fault: str | None
         try:
             row = json.loads(line)
-            fault = self._misfit(row)
+            fault = self._standing.misfit(row) or self._repeats(row)
         except (ValueError, RecursionError):
             fault = "it is not JSON"
         except (TypeError, KeyError, AttributeError):
             fault = f"it is not an entry of format {FORMAT}"
         if fault:
+            raise self._damaged(f"in line {self._standing.number + 1}: {fault}")
+        self._take(row, line)
+
+    def _repeats(self, row: dict[str, Any]) -> str | None:
+        recent = self._recent
+        known = row["recording"] in recent["recording"] or row["name"] in recent["name"]
+        return REPEATED if known else None
+
+    def _check_unique(self) -> None:
+        """No line behind the index repeats one within: of all at once, which is quicker than line by line."""
+        every = {
+            key_of(kind, value): (kind, value, offset)
+            for kind, values in self._recent.items()
+            for value, offset in values.items()
+        }
+        for key in self._index.known(set(every)):
+            kind, value, offset = every[key]
+            if self._indexed(kind, value) is not None:
+                raise self._damaged(f"in line {self._decoded(offset).number}: {REPEATED}")
+
+    def _damaged(self, what: str) -> IntegrityError:
+        return IntegrityError(
+            "seal.chain",
+            f"The chain's log {self.path} is damaged {what}.",
+            remedy="Restore the log from a backup; do not edit it. Nothing is sealed until then.",
+        )
+
+    def _find(self, kind: Kind, value: str) -> Link | None:
+        recent = self._recent  # first: lines leave here only after they have come into the index
+        with durable.explained(f"Reading the chain's log {self.path}"):
+            offset = recent[kind].get(value)
+            return self._decoded(offset) if offset is not None else self._indexed(kind, value)
+
+    def _indexed(self, kind: Kind, value: str) -> Link | None:
+        for offset in self._index.offsets(key_of(kind, value)):
+            link = self._decoded(offset)
+            if value == (link.name if kind == "name" else link.recording):
+                return link
+        return None
+
+    def _decoded(self, offset: int) -> Link:
+        with self.path.open("rb") as log:
+            log.seek(offset)
+            line = log.readline()
+        try:
+            return decode(line)
+        except ValueError as error:
             raise IntegrityError(
-                "seal.chain",
-                f"The chain's log {self.path} is damaged in line {number}: {fault}.",
-                remedy="Restore the log from a backup; do not edit it. Nothing is sealed until then.",
-            )
-        self._take(row, len(line))
+                "seal.chain", f"The chain's log {self.path} was changed: {error} at byte {offset}."
+            ) from error
 
-    def _misfit(self, row: dict[str, Any]) -> str | None:
-        """Why a row does not continue what was read so far. Plain dictionaries, for a quick start."""
-        head = self._head
-        if row["format"] != FORMAT:
-            return f"its format is not {FORMAT}"
-        if row["number"] != (head.number + 1 if head else 1):
-            return f"its number is {row['number']!r}, expected {head.number + 1 if head else 1}"
-        previous = row["previous"]
-        told = (previous["number"], previous["name"], previous["signature_sha256"]) if previous else None
-        if told != (None if head is None else (head.number, head.name, head.signature_sha256)):
-            return "it names another predecessor than the line before it"
-        if self._name and row["chain"] != self._name:
-            return "it belongs to another chain"
-        if row["recording"] in self._offsets or row["name"] in self._names:
-            return "its recording or name is in the log already"
-        for place in row["places"]:
-            number, name = self._places.get(place["target"], (0, None))
-            if (place["number"], place["previous"]) != (number + 1, name):
-                return f"its place in the archive {place['target']!r} does not follow the one before"
-        fields = (row["name"], row["recording"], row["signature_sha256"], row["chain"], row["sealed_at"])
-        return None if all(type(field) is str and field for field in fields) else "a field is missing"
+    def _take(self, row: dict[str, Any], line: bytes) -> None:
+        self._standing.take(row, len(line))
+        self._digest.update(line)
+        self._recent["recording"][row["recording"]] = self._standing.last
+        self._recent["name"][row["name"]] = self._standing.last
 
-    def _take(self, row: dict[str, Any], size: int) -> None:
-        name = row["name"]
-        self._head = Predecessor(row["number"], name, row["signature_sha256"])
-        self._name = row["chain"]
-        self._offsets[row["recording"]] = self._size
-        self._names.add(name)
-        for place in row["places"]:
-            self._places[place["target"]] = (place["number"], name)
-        self._size += size
+    @property
+    def _block_is_full(self) -> bool:
+        count = len(self._recent["recording"])
+        return count > 0 and count % BLOCK == 0
+
+    def _index_block(self) -> None:
+        """Hand the lines behind the index over to it, once they are many. Without success they stay here."""
+        if not self._block_is_full:
+            return
+        offsets = (
+            (key_of(kind, value), offset)
+            for kind, values in self._recent.items()
+            for value, offset in values.items()
+        )
+        if self._index.add(self._standing, self._digest.hexdigest(), offsets):
+            self._recent, self._digest = _none(), hashlib.sha256()
 
     def _set_aside(self, line: bytes) -> None:
         """What a crash tore off never counted: its seal's files still had their temporary names."""
-        aside = self.path.with_name(f"{self.path.name}.torn-{self._size}")
+        aside = self.path.with_name(f"{self.path.name}.torn-{self._standing.size}")
         durable.remove(aside)
         durable.write_new(aside, line)
         durable.sync_folder(self.path.parent)
-        durable.cut(self._handle, self._size)
+        durable.cut(self._handle, self._standing.size)
         self.torn = aside
 
 
@@ -268,3 +321,16 @@ def _locked(path: Path) -> int:
         os.close(handle)
         raise
     return handle
+
+
+def _none() -> dict[Kind, dict[str, int]]:
+    return {"recording": {}, "name": {}}
+
+
+def _sha256(log: BinaryIO, begin: int, end: int) -> str:
+    digest = hashlib.sha256()
+    log.seek(begin)
+    while begin < end and (piece := log.read(min(durable.BLOCK, end - begin))):
+        digest.update(piece)
+        begin += len(piece)
+    return digest.hexdigest()

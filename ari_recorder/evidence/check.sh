@@ -4,7 +4,8 @@
 #   sh check.sh [-c CERTIFICATE]... [-t TARGET] [-p] [-q] FOLDER|FILE...
 #
 #   -c  trust this certificate (ari-recorder-....crt) and no other; may be given several times
-#   -t  the folder is the archive of this target; without it, the best fitting count is taken
+#   -t  the folder is the archive of this target: name it for a whole archive. Without it the best fitting
+#       count is taken, and it is WRONG when another target fits too whose archive would have gaps
 #   -p  part of an archive only: do not look for gaps (implied when a FILE is given)
 #   -q  print findings and the result only
 #
@@ -24,7 +25,7 @@ umask 077
 us=$(printf '\037') # parts the fields of our tables; no name that gets so far can hold it
 trust='' target='' part=0 quiet=0 wrong=0 checked=0 intact=0 candidates_of='' keys=''
 
-usage() { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 fail() { printf 'check.sh: %s\n' "$1" >&2; exit 2; }
 
 # Text as it may be printed: no control characters, nothing that turns the direction of writing.
@@ -361,19 +362,42 @@ judge() {
         label="archive of target $target"
         strangers
     else
+        : > "$work/fits"
         of_chain "$1" places | cut -d "$us" -f 1 | sort -u > "$work/targets"
         while IFS= read -r one; do
             of_target "$1" "$one" > "$work/try"
             [ $(($(wc -l < "$work/try"))) = "$members" ] || continue
             short=$(lacking "$work/try")
+            printf '%s\n' "$short$us$one$us$(after_gap)" >> "$work/fits"
             [ "$short" -lt "$least" ] || continue
             least=$short label="archive of target $one"
             cp "$work/try" "$work/best"
         done < "$work/targets"
+        [ "$part" = 1 ] || rivals
     fi
     order
     [ "$part" = 0 ] || label=part
     say "chain $1: $members recordings, counted as $(shown "$label"), last number $last"
+    case $target$label in
+    'archive of target '*) say 'Whose archive this is was guessed: name its target with -t.' ;;
+    esac
+}
+
+# The recording that follows the first gap in $work/try.
+after_gap() {
+    last=0
+    sort -n "$work/try" | while IFS=$us read -r number before_name name base; do
+        [ "$number" -le $((last + 1)) ] || { printf '%s' "$base"; break; }
+        last=$number
+    done
+}
+
+# An archive thinned out to what another target also holds is whole when counted as that one's.
+rivals() {
+    while IFS=$us read -r short one base; do
+        [ "$short" -le "$least" ] || finding "$base.sig" "this may be the $label, or the archive of target \
+$one with $short missing: name the target (--target, -t)."
+    done < "$work/fits"
 }
 
 strangers() {

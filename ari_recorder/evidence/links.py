@@ -2,7 +2,8 @@
 
 Two counts can prove that nothing is missing: the chain's own (all recordings of one recorder) and, for an
 archive that holds only some, the archive's (all recordings owed to one target). The count with the
-fewest gaps is the one the archive is judged by; `target` fixes it.
+fewest gaps is the one the archive is judged by; `target` fixes it. Where another target fits as well, and
+by its count recordings are missing, only that name can tell a whole archive from a thinned-out one.
 """
 
 from __future__ import annotations
@@ -151,14 +152,30 @@ class ChainCheck:
         links = [member.link for member in members] or log
         shared = [{place.target for place in link.places} for link in links]
         targets = sorted(set.intersection(*shared)) if shared else []
-        own = _counted("whole chain", members, log, _own)
-        return min(
-            [own, *(self._of_target(target, members, log) for target in targets)],
-            key=_lacking,
-        )
+        owed = [self._of_target(target, members, log) for target in targets]
+        count = min([_counted("whole chain", members, log, _own), *owed], key=_lacking)
+        if self.whole:
+            self._check_rivals(count, owed)
+        return count
 
     def _of_target(self, target: str, members: list[Member], log: list[Link]) -> Count:
         return _counted(f"archive of target {target}", members, log, lambda link: _placed(link, target))
+
+    def _check_rivals(self, count: Count, others: list[Count]) -> None:
+        """An archive thinned out to what another target also holds is whole when counted as that one's."""
+        for other in others:
+            lacking = _lacking(other)
+            if lacking <= _lacking(count):
+                continue
+            known = _known(other)
+            begun = next((last + 1 for _, last in known.gaps()), 0)
+            after = next((entry.member for entry in known.entries if entry.number == begun), None)
+            sentence = (
+                f"this may be the {visible(count.label)}, or the {visible(other.label)} with {lacking} "
+                "missing: name the target (--target, -t)."
+            )
+            where = after.file if after is not None else self.log_file
+            self.findings.append(Finding("evidence.unnamed", Step.CHAIN, where, sentence))
 
     def _check_order(self, count: Count) -> None:
         before: Entry | None = None

@@ -137,7 +137,7 @@ def _call(call: Call) -> Document:
         "channel_name": call.channel_name,
         "linkedid": call.linkedid,
         "sip_call_id": call.sip_call_id,
-        "direction": call.direction.value,
+        "direction": None if call.direction is None else call.direction.value,
         "caller": _party(call.caller),
         "callee": _party(call.callee),
         "trunk": call.trunk,

@@ -5,6 +5,9 @@ The order makes a crash harmless:
 2. the link is appended to the chain's log: from here on the recording is sealed, before it is not;
 3. the files get their final names.
 Called again after a crash, `seal` begins afresh when 2 had not happened and finishes 3 when it had.
+
+Only 2 needs a turn at the chain. 1 is done before, on the guess that nobody else's link comes in between, and
+again within the turn where one did: a spool folder that hangs keeps nobody else from sealing.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ def seal(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain
 
     Audio files get their final names too (manifest.audio_names). For a recording that is sealed already
     nothing is written: missing renames are made up for, the files are checked, `name` and `now` are
-    ignored. Blocks on the disk; threads take turns.
+    ignored. Blocks on the disk. Threads may seal side by side, each in a folder of its own.
 
     Raises IntegrityError (`evidence.altered`, `evidence.missing`, `seal.chain`), ConfigError
     (`config.value` for an unusable name), TransientError (`spool.full`, `spool.unusable`).
@@ -45,28 +48,39 @@ def seal(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain
     if assembled is None or not (assembled.files or recording.statement):
         raise ValueError(f"recording {recording.id} is not assembled")
     with durable.explained(f"Sealing {name}"):
-        if chain.link_of(recording.id) is None:
+        link = chain.link_of(recording.id)
+        if link is None:
             check_name(name)
-            _check_audio(assembled, folder, name)  # outside the turn: a long file must not hold up others
-        with chain.turn():
-            link = chain.link_of(recording.id)
-            if link is None:
-                link = _commit(recording, folder, name, keys, chain, now)
-            _settle(folder, link.name, assembled)
-        return _read_back(folder, link, keys)
+            _check_audio(assembled, folder, name)
+            link = _commit(recording, folder, name, keys, chain, now)
+        settle(folder, link.name, assembled)
+        sealed = read_back(folder, link)
+        _demand_own(sealed, folder, keys)
+        return sealed
 
 
 def _commit(recording: Recording, folder: Path, name: str, keys: Keys, chain: Chain, now: datetime) -> Link:
-    _clear(folder, name)
-    draft = chain.next(recording.id, name, recording.setting.targets, keys.fingerprint, now)
+    def draft() -> Link:
+        return chain.next(recording.id, name, recording.setting.targets, keys.fingerprint, now)
+
+    guess = draft()
+    link = _write(recording, folder, guess, keys)
+    with chain.turn():
+        if (right := draft()) != guess:
+            link = _write(recording, folder, right, keys)
+        chain.append(link)
+    return link
+
+
+def _write(recording: Recording, folder: Path, draft: Link, keys: Keys) -> Link:
+    """Everything under temporary names, on the disk; the draft with its signature."""
+    _clear(folder, draft.name)
     contents = _contents(recording, draft, keys)
     for suffix, data in contents.items():
         fault_point("seal.write")
         durable.write_new(folder / (TEMPORARY + suffix), data)
     durable.sync_folder(folder)
-    link = signed(draft, hashlib.sha256(contents[".sig"]).hexdigest())
-    chain.append(link)
-    return link
+    return signed(draft, hashlib.sha256(contents[".sig"]).hexdigest())
 
 
 def _contents(recording: Recording, link: Link, keys: Keys) -> dict[str, bytes]:
@@ -92,9 +106,10 @@ def _clear(folder: Path, name: str) -> None:
             )
 
 
-def _settle(folder: Path, name: str, assembled: Assembled) -> None:
-    """Final names for all that does not have them yet."""
-    pairs = [(folder / file.name, folder / final) for file, final in _finals(assembled, name)]
+def settle(folder: Path, name: str, assembled: Assembled | None) -> None:
+    """Final names for all that does not have them yet; IntegrityError `evidence.missing`."""
+    audio = _finals(assembled, name) if assembled else []
+    pairs = [(folder / file.name, folder / final) for file, final in audio]
     pairs += [(folder / (TEMPORARY + suffix), folder / (name + suffix)) for suffix in WRITTEN]
     for source, final in pairs:
         if final.exists():
@@ -126,8 +141,8 @@ def _check_audio(assembled: Assembled, folder: Path, name: str) -> None:
             )
 
 
-def _read_back(folder: Path, link: Link, keys: Keys) -> Sealed:
-    """What lies on the disk now, compared with the link and with the list of hashes."""
+def read_back(folder: Path, link: Link) -> Sealed:
+    """What lies on the disk now, compared with the link and the list of hashes; IntegrityError, OSError."""
     own = {suffix: (folder / (link.name + suffix)).read_bytes() for suffix in (".sha256", ".sig")}
     if hashlib.sha256(own[".sig"]).hexdigest() != link.signature_sha256:
         raise _altered(folder / f"{link.name}.sig")
@@ -143,12 +158,18 @@ def _read_back(folder: Path, link: Link, keys: Keys) -> Sealed:
         files.append(SealedFile(link.name + suffix, size, digest))
     for suffix, data in own.items():
         files.append(SealedFile(link.name + suffix, len(data), hashlib.sha256(data).hexdigest()))
-    certificate = _certificate_in(folder / f"{link.name}.json")
-    # The padding has no random part, so the same key makes the same signature. A key that was changed
-    # since cannot tell: then the hashes have to do.
-    if name != link.name or (certificate == keys.fingerprint and keys.sign(own[".sha256"]) != own[".sig"]):
+    if name != link.name:
         raise _altered(folder / f"{link.name}.sha256")
-    return Sealed(link.name, tuple(files), link, certificate)
+    return Sealed(link.name, tuple(files), link, _certificate_in(folder / f"{link.name}.json"))
+
+
+def _demand_own(sealed: Sealed, folder: Path, keys: Keys) -> None:
+    """The padding has no random part, so the same key makes the same signature. A key that was changed since
+    cannot tell: then the hashes have to do."""
+    sums, signature = (folder / (sealed.name + suffix) for suffix in (".sha256", ".sig"))
+    own = sealed.certificate_sha256 == keys.fingerprint
+    if own and keys.sign(sums.read_bytes()) != signature.read_bytes():
+        raise _altered(sums)
 
 
 def _certificate_in(path: Path) -> str:

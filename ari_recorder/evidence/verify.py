@@ -40,7 +40,8 @@ def verify(
     `paths`: folders are searched with all below, a file stands for its recording.
     `certificate`: PEM (one or several) or DER; without it those found in the archive are used.
     `chain_log`: the recorder's own log, which also shows a missing end.
-    `target`: the name of the target whose archive this is; without it, it is inferred (links.py).
+    `target`: the name of the target whose archive this is. Without it, it is inferred, and a finding where
+    that leaves open whether recordings are missing (links.py).
     `part`: do not look for gaps. Implied when a file is among the paths.
     Raises ConfigError when `certificate` or `chain_log` cannot be read.
     """
@@ -99,7 +100,8 @@ def _report(
     examined: list[Examined], certificates: Certificates, check: ChainCheck, findings: list[Finding]
 ) -> Report:
     # A gap names its neighbour, which may well be intact.
-    faulty = {one.file for one in findings if (one.step, one.code) != (Step.CHAIN, "evidence.missing")}
+    of_others = {(Step.CHAIN, "evidence.missing"), (Step.CHAIN, "evidence.unnamed")}
+    faulty = {one.file for one in findings if (one.step, one.code) not in of_others}
     recordings = [one for one in examined if not (one.member and one.member.stated)]
     intact = sum(1 for one in recordings if one.intact and not _named(one.member, faulty))
     stated = [each for one in examined if one.member for each in one.member.stated]

@@ -49,7 +49,11 @@ def tag(name: str) -> str:
 
 def bases(name: str) -> tuple[str, ...]:
     """The images this one is made from, as `name:tag`, in alphabetical order; `scratch` is none."""
-    text = (_folder(name) / "Dockerfile").read_text(encoding="utf-8")
+    return _bases(_folder(name) / "Dockerfile")
+
+
+def _bases(dockerfile: Path) -> tuple[str, ...]:
+    text = dockerfile.read_text(encoding="utf-8")
     stages = set(re.findall(r"^FROM\s+\S+\s+AS\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)) | {"scratch"}
     return tuple(sorted(set(re.findall(r"^FROM\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)) - stages))
 
@@ -63,16 +67,36 @@ def ensure(engine: Engine, name: str, *, progress: Progress = silent) -> str:
     wanted = tag(name)
     if _has(engine, wanted):
         return wanted
-    with _alone(name):
+    with alone(name):
         if _has(engine, wanted):
             return wanted
-        for base in bases(name):
-            _ensure_base(engine, base, progress)
-        progress(f"building {wanted} (the first time this takes minutes)")
-        words = ["build", "--network", "host", "--force-rm", "--tag", wanted, *_proxies(), str(_folder(name))]
-        build = engine.command(*words)
-        follow(build, limit=BUILD_LIMIT, progress=_steps(progress))
+        build(engine, _folder(name) / "Dockerfile", wanted, progress=progress)
     return wanted
+
+
+def build(
+    engine: Engine, dockerfile: Path, wanted: str, *options: str, context: Path | None = None,
+    progress: Progress = silent,
+) -> None:  # fmt: skip
+    """Build an image as `wanted`, its bases first; the context is the Dockerfile's folder unless given.
+
+    `options` are docker's. Errors as in `ensure`.
+    """
+    for base in _bases(dockerfile):
+        _ensure_base(engine, base, progress)
+    progress(f"building {wanted} (the first time this takes minutes)")
+    words = ["build", "--network", "host", "--force-rm", "--tag", wanted, *_proxies(), *options]
+    words += ["--file", str(dockerfile), str(context or dockerfile.parent)]
+    follow(engine.command(*words), limit=BUILD_LIMIT, progress=_steps(progress))
+
+
+def renew(engine: Engine, dockerfile: Path, name: str, *options: str, context: Path | None = None,
+          progress: Progress = silent) -> None:  # fmt: skip
+    """As `build`, for a name that is kept: what had it before is removed, if nothing uses it any more."""
+    before = _id(engine, name)
+    build(engine, dockerfile, name, *options, context=context, progress=progress)
+    if before and before != _id(engine, name):
+        engine.docker("image", "rm", before, check=False)
 
 
 def present(engine: Engine, name: str) -> bool:
@@ -88,7 +112,12 @@ def _folder(name: str) -> Path:
 
 
 def _has(engine: Engine, image: str) -> bool:
-    return engine.docker("image", "inspect", "--format", "{{.Id}}", image, check=False).status == 0
+    return bool(_id(engine, image))
+
+
+def _id(engine: Engine, image: str) -> str:
+    """Empty when there is no such image."""
+    return engine.docker("image", "inspect", "--format", "{{.Id}}", image, check=False).out.strip()
 
 
 def _steps(progress: Progress) -> Progress:
@@ -168,7 +197,7 @@ def _import(engine: Engine, tree: Path, base: str) -> None:
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
+def alone(name: str) -> Iterator[None]:
     """Two runs that miss the same image: one builds, the other waits and finds it."""
     path = Path(tempfile.gettempdir()) / f"ari-recorder-build-{os.getuid()}-{name}.lock"
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

@@ -51,6 +51,10 @@ CODES: dict[str, tuple[Blame, str]] = {
     "evidence.link": (Blame.EVIDENCE, "A link of the chain does not fit the one before it."),
     "evidence.certificate": (Blame.EVIDENCE, "The certificate is missing or not the expected one."),
     "evidence.extra": (Blame.EVIDENCE, "A file or copy lies among sealed files and does not belong there."),
+    "evidence.unnamed": (
+        Blame.EVIDENCE,
+        "The archive of one target may be complete, or that of another thinned out: name the target.",
+    ),
     "evidence.unreadable": (Blame.EVIDENCE, "A file cannot be read and therefore proves nothing."),
     "spool.unusable": (Blame.US, "The spool folder cannot be read or written."),
     "spool.in-use": (Blame.US, "Another recorder works in this spool folder."),

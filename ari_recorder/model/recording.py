@@ -92,7 +92,8 @@ class Leg:
     snoop: str
     """Channel id of the snoop that feeds it."""
     asked_at: datetime | None = None
-    """When `record` was sent (recorder's clock)."""
+    """When it could be ordered: the time of the event that completed the pair, by Asterisk's clock (a snoop
+    was ready) or the recorder's (its rate was read). The request's own times stand in `rtp.jsonl`."""
     started_at: datetime | None = None
     """RecordingStarted (Asterisk's clock); the first sample follows within 20 ms (ASTERISK.md)."""
     finished_at: datetime | None = None
@@ -137,6 +138,14 @@ ADOPTED = "adopted"
 """The note of a recording that came from another recorder's spool (`ari-recorder spool adopt`)."""
 
 
+ORPHANED = "orphaned"
+"""The note of a recording whose journal was lost and that was made of its legs (`ari-recorder spool
+orphans`): of the call only what the legs tell is known."""
+RESEALED = "resealed"
+"""The note of an adopted recording whose first seal perhaps counts in its own recorder's chain, and perhaps
+had not been committed: that chain's log was not there to tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """One announcement played to the outside party."""
@@ -172,7 +181,8 @@ class Call:
     pbx: str
     channel: str
     """Id of the followed channel."""
-    direction: Direction
+    direction: Direction | None
+    """None where nobody knows it any more (`Note` ORPHANED)."""
     caller: Party
     callee: Party
     linkedid: str = ""

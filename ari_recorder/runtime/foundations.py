@@ -17,7 +17,7 @@ from ..model.errors import ConfigError
 from ..rules.policy import Policy, load_policy
 from ..spool.places import Spools
 
-CERTIFICATES = "certificates"
+CERTIFICATES, CHAIN = "certificates", "chain.jsonl"
 """In the state folder."""
 
 
@@ -49,7 +49,7 @@ async def foundations(machine: Machine) -> AsyncIterator[Foundations]:
     )
     await asyncio.to_thread(_keep_certificate, machine.recorder.state, keys)
     make_own_archives(machine, policy)
-    with spools(machine) as spool, Chain(machine.recorder.state / "chain.jsonl") as chain:
+    with spools(machine) as spool, Chain(machine.recorder.state / CHAIN) as chain:
         yield Foundations(machine, policy, spool, keys, chain)
 
 

@@ -174,8 +174,8 @@ class Journal:
             self._conditions.end(KEY)
 
     def keep_poll(self, recording_id: str, sample: dict[str, Any]) -> None:
-        """Append one poll of `rtp_statistics` (ALIGNMENT.md); losing one to a crash is no harm, nor to a disk
-        that hangs: they wait in one thread of their own, and in bounded number."""
+        """Append a poll of `rtp_statistics` (ALIGNMENT.md) or the time of an order; losing one to a crash is
+        no harm, nor to a disk that hangs: they wait in one thread of their own, and in bounded number."""
         self._polls.put(partial(self._append, recording_id, sample))
 
     def close(self) -> None:

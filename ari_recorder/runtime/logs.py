@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -42,14 +43,24 @@ def set_up(level: LogLevel, form: LogFormat) -> None:
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
-def aside() -> None:
-    """For commands that are no service: what the rooms log goes to standard error, away from the answer."""
+@contextmanager
+def aside() -> Iterator[None]:
+    """For commands that are no service: what the rooms log meanwhile goes to standard error, away from the
+    answer. `set_up` inside stands as long as this does."""
+    before = structlog.get_config() if structlog.is_configured() else None
     structlog.configure(
         processors=[structlog.processors.add_log_level, _one_line, *_rendering(LogFormat.TEXT)],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         cache_logger_on_first_use=False,
     )
+    try:
+        yield
+    finally:
+        if before is None:
+            structlog.reset_defaults()
+        else:
+            structlog.configure(**before)
 
 
 def _rendering(form: LogFormat) -> list[structlog.typing.Processor]:

@@ -48,6 +48,7 @@ from .pbx.orphans import Orphans
 from .pbx.prompts import install_for
 from .pbx.translator import drops_frames
 from .presence import PbxPresence, Presence
+from .proof import prove
 from .refusals import Refusals
 from .requests import Handler, Requests
 from .spool_desk import SpoolDesk, hand_over
@@ -139,6 +140,7 @@ class Service:
                 tasks.create_task(self._beat(), name="presence"),
                 tasks.create_task(self.lookout.run(), name="lookout"),
                 tasks.create_task(self._hearing.run(), name="hearing"),
+                tasks.create_task(prove(self._base.chain, self.conditions), name="chain"),
                 tasks.create_task(
                     expiry.watch(lambda: self._deliveries.targets, self.conditions), name="logins"
                 ),
@@ -209,7 +211,8 @@ class Service:
             link = PbxLink(board, client, connection, orders, self._journal, self._ears(name), *salvage)
             link.remember(r for r in self._waiting if r.call.pbx == name)
             self._links[name] = link
-            orphans = Orphans(name, pbx.recording_folder, client, self._is_known, self.conditions)
+            known = self._is_known if pbx.recording_folder is None else self._is_at_work
+            orphans = Orphans(name, pbx.recording_folder, client, known, self.conditions)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(link.run(), name=f"link-{name}")
                 tasks.create_task(orphans.run(), name=f"orphans-{name}")
@@ -217,11 +220,14 @@ class Service:
                 tasks.create_task(self._probe(name, link), name=f"translator-{name}")
 
     def _is_known(self, recording: str) -> bool:
-        """Somewhere between its call and its seal, or sealed: its legs are cleared away with it. So are those
-        that may wait in a spool folder that is out of reach. Blocks: spool, chain."""
+        """At work, or sealed: Asterisk may still have to delete its legs. Blocks: spool, chain."""
+        return self._is_at_work(recording) or self._base.chain.link_of(recording) is not None
+
+    def _is_at_work(self, recording: str) -> bool:
+        """Between its call and its last target. From a shared folder its legs go with its seal; what stays
+        there is more than was fetched. What is in no spool folder may wait in one that is out of reach."""
         running = any(recording in link.board.sessions for link in list(self._links.values()))
-        here = running or self._base.spool.get(recording) is not None or not self._base.spool.whole
-        return here or self._base.chain.link_of(recording) is not None
+        return running or self._base.spool.get(recording) is not None or not self._base.spool.whole
 
     def _world(self, name: str, prompts: dict[str, Prompt]) -> Surroundings:
         return Surroundings(

@@ -1,18 +1,18 @@
 """Takes recordings of another recorder, of a dead host or from a rescued disk, into this spool.
 
 A recording is copied under a name that does not count, checked there, journalled there with a note of where
-it came from, and renamed: it is in the spool whole, or not at all. Only then, when it is to be moved, the
-source goes. Blocks. May be done while a recorder works in the spool; it is told of the ids afterwards.
+it came from, and renamed: it is in the spool whole, or not at all. Then the recorder is told of it, and only
+then, when it is to be moved, the source goes. Blocks. May be done while a recorder works in the spool.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,28 +23,28 @@ from ..audio.legs import leg_file
 from ..disk import durable
 from ..disk.digest import digest_of
 from ..disk.faults import fault_point
-from ..disk.space import space
-from ..evidence import manifest
+from ..evidence.found_seal import NO_LOGS, Logs, doubtful_seal, found_seal
 from ..evidence.seal import TEMPORARY
 from ..model.errors import IntegrityError, PermanentError, TransientError
-from ..model.evidence import Sealed, SealedFile
-from ..model.recording import ADOPTED, Note, Recording, State
+from ..model.evidence import SealedFile
+from ..model.recording import ADOPTED, RESEALED, Note, Recording, State
+from .arrival import arriving
+from .berth import berth
 from .folders import (
-    ADOPTING,
-    ADOPTION_LOCK,
     JOURNAL,
     LOCK,
     TRASH,
     Locks,
     RecordingFolder,
-    Spool,
-    adopting,
     journal_bytes,
 )
+from .places import Spools
 from .stuck import due_now
 
 DEAD = frozenset({State.DECIDED, State.CAPTURING})
 """Their calls ran when their recorder was last heard of; they are over now."""
+NOT_LOCKABLE = frozenset({errno.EBADF, errno.EROFS, errno.ENOLCK, errno.EOPNOTSUPP})
+"""Answers to flock(2) from a share that is mounted for reading only, or that knows no locks."""
 NOTHING_TO_DO = {
     State.REFUSED: "its call was refused, and it is not to be kept",
     State.DELIVERED: "every target has confirmed it already",
@@ -61,6 +61,10 @@ class Adopted:
     state: State
     certificate_sha256: str | None
     """Of a sealed recording: whose seal it has."""
+    doubted: bool
+    """It is sealed again here, for whether its first seal counts could not be told (`Note` RESEALED)."""
+    locked: bool
+    """Whether its source could be locked against a recorder that works there."""
 
 
 def recordings_in(folder: Path) -> list[Path]:
@@ -82,13 +86,24 @@ def recordings_in(folder: Path) -> list[Path]:
 
 class Adoption:
     """Into `spool`, by copying, or by moving with `move`. `recordings` is the recording folder of the dead
-    PBX, where it could be rescued: legs that its recorder had no time to fetch."""
+    PBX, where it could be rescued: legs that its recorder had no time to fetch. `tell` puts an id before this
+    spool's recorder, durably, whether one runs or not (OSError); told twice is no harm. `logs` tell
+    what was sealed where its journal does not."""
 
-    def __init__(self, spool: Spool, *, move: bool = False, recordings: Path | None = None) -> None:
+    def __init__(
+        self,
+        spool: Spools,
+        tell: Callable[[str], None],
+        *,
+        move: bool = False,
+        recordings: Path | None = None,
+        logs: Logs = NO_LOGS,
+    ) -> None:
         self._spool = spool
-        self._root = spool.root
+        self._tell = tell
         self._move = move
         self._recordings = recordings
+        self._logs = logs
 
     def take(self, source: Path) -> Adopted:
         """Adopt one recording. Taken once more it is no harm.
@@ -97,53 +112,61 @@ class Adoption:
         `evidence.altered` or `evidence.missing`; TransientError `spool.full`, `spool.unusable`.
         """
         source = Path(os.path.realpath(source))
-        if source.is_relative_to(os.path.realpath(self._root)):
+        if any(source.is_relative_to(os.path.realpath(place.root)) for place in self._spool.in_use()):
             raise _none(f"{source} is in this spool already.")
-        with _left_alone_by_its_recorder(source.parent), durable.explained(f"Adopting {source}"):
+        with _left_alone_by_its_recorder(source.parent) as locked, durable.explained(f"Adopting {source}"):
             recording = RecordingFolder(source.parent, source.name, Locks()).load()
             here = self._spool.get(recording.id)
             if here is None:
                 if recording.state in NOTHING_TO_DO:
                     raise _none(f"{source} is not adopted: {NOTHING_TO_DO[recording.state]}.")
-                self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with adopting(self._root):
-                    recording = self._bring(source, recording)
+                recording = self._bring(source, recording)
                 fault_point("adopt.adopted")
             else:
                 recording = _same(here.load(), source)
+            self._tell(recording.id)
+            fault_point("adopt.told")
             if self._move:
+                self._demand_kept(recording.id)
                 _clear(source)
                 fault_point("adopt.cleared")
         sealed = recording.sealed
-        return Adopted(recording.id, recording.state, sealed.certificate_sha256 if sealed else None)
+        doubted = sealed is None and any(note.what == RESEALED for note in recording.notes)
+        certificate = sealed.certificate_sha256 if sealed else None
+        return Adopted(recording.id, recording.state, certificate, doubted, locked)
 
     def _bring(self, source: Path, recording: Recording) -> Recording:
         files = _files(source)
-        self._demand_room(files)
-        new = self._root / (ADOPTING + recording.id)
-        new.mkdir(mode=0o700)
-        (new / "legs").mkdir(mode=0o700)
+        wanted = sum(path.stat().st_size + 4096 for path in (*files, *self._legs_elsewhere(recording.id)))
+        root = berth(self._spool, recording.id, wanted).root
+        with arriving(root, recording.id) as new:
+            return self._copied(source, files, recording, new)
+
+    def _copied(self, source: Path, files: list[Path], recording: Recording, new: Path) -> Recording:
+        """All of it in the folder `new`, checked and journalled."""
         for path in files:
             durable.copy(path, new / path.relative_to(source))
-        recording = self._checked(recording, new)
+        try:
+            recording = self._checked(recording, new)
+        except IntegrityError as error:  # the copy goes; what a person is to look at is the source
+            sentence = error.sentence.replace(str(new), str(source))
+            raise IntegrityError(error.code, sentence, remedy=error.remedy) from error
         recording = due_now(recording).noted(_came_from(source))
         durable.write_atomically(new / JOURNAL, journal_bytes(recording))
-        for folder in (new / "legs", new):
-            durable.sync_folder(folder)
-        _give(new, self._root)
-        fault_point("adopt.copied")
-        durable.rename(new, self._root / recording.id)
-        fault_point("adopt.renamed")
-        durable.sync_folder(self._root)
         return recording
 
-    def _demand_room(self, files: Iterable[Path]) -> None:
-        wanted, free = sum(path.stat().st_size for path in files), space(self._root).free
-        if wanted > free:
+    def _legs_elsewhere(self, recording_id: str) -> list[Path]:
+        if self._recordings is None:
+            return []
+        return list((self._recordings / "ari-recorder" / recording_id).glob("*"))
+
+    def _demand_kept(self, recording_id: str) -> None:
+        """The folder may have been left, or its disk unmounted, while the recording was copied."""
+        if self._spool.get(recording_id) is None:
             raise TransientError(
-                "spool.full",
-                f"The recording needs {wanted / 2**20:.0f} MiB, and {self._root} has {free / 2**20:.0f} MiB.",
-                remedy="Free space on the spool's disk, or let what waits be delivered first.",
+                "spool.unusable",
+                f"The recording {recording_id} lies in a spool folder that is no longer in use.",
+                remedy="Its source was kept. Do it again: it goes into the folder that is in use now.",
             )
 
     def _checked(self, recording: Recording, new: Path) -> Recording:
@@ -152,9 +175,11 @@ class Adoption:
             for file in recording.sealed.files:
                 _demand_whole(new / file.name, file)
             return recording
-        sealed = _seal_in(new)
+        sealed = found_seal(recording, new, self._logs)
         if sealed is not None:  # killed between the seal and its journal
             return replace(recording, sealed=sealed, state=State.SEALED)
+        if (begun := doubtful_seal(new, self._logs)) is not None:
+            recording = recording.noted(_sealed_again(begun))
         for path in new.glob(TEMPORARY + "*"):
             path.unlink()  # of a seal that never came to be
         if recording.state in DEAD:
@@ -179,6 +204,11 @@ def _same(here: Recording, source: Path) -> Recording:
 
 def _came_from(source: Path) -> Note:
     return Note(datetime.now(UTC), ADOPTED, f"taken over from {source}")
+
+
+def _sealed_again(begun: str) -> Note:
+    detail = f"a seal was begun where it was recorded ({begun}); whether it counts there was not known"
+    return Note(datetime.now(UTC), RESEALED, detail)
 
 
 def _files(source: Path) -> list[Path]:
@@ -208,69 +238,49 @@ def _demand_whole(path: Path, file: SealedFile) -> None:
         )
 
 
-def _seal_in(folder: Path) -> Sealed | None:
-    """The seal that lies in a folder whose journal does not know of it; None when there is none.
-
-    IntegrityError when there is one that is not whole.
-    """
-    for path in folder.glob("[!.]*.sig"):
-        name, signature = path.name.removesuffix(".sig"), hashlib.sha256(path.read_bytes()).hexdigest()
-        try:
-            content = manifest.decode((folder / f"{name}.json").read_bytes())
-            link = manifest.link_in(content, signature)
-            names = [str(audio["name"]) for audio in content["audio"]]
-            certificate = str(content["recording"]["certificate_sha256"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(
-                "evidence.missing", f"The seal {path.name} is not whole: {error}."
-            ) from error
-        names += [name + suffix for suffix in ("_info.txt", ".json", ".sha256", ".sig")]
-        files = tuple(_sealed_file(folder / each) for each in names)
-        return Sealed(name, files, link, certificate)
-    return None
-
-
-def _sealed_file(path: Path) -> SealedFile:
-    if not path.is_file():
-        raise IntegrityError("evidence.missing", f"The sealed file {path.name} is missing.")
-    sha256, size = digest_of(path)
-    return SealedFile(path.name, size, sha256)
-
-
 @contextmanager
-def _left_alone_by_its_recorder(spool: Path) -> Iterator[None]:
-    """As long as this lasts no other recorder works in the source; PermanentError `spool.in-use`."""
-    try:
-        handle = os.open(spool / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        yield  # a single folder, or one that may not be locked: then nobody works in it either
+def _left_alone_by_its_recorder(spool: Path) -> Iterator[bool]:
+    """As long as this lasts no other recorder works in the source; PermanentError `spool.in-use`.
+
+    False where that could not be made sure of.
+    """
+    handle = _lock_file(spool / LOCK)
+    if handle is None:
+        yield True  # a single folder, or one that may not be locked: then nobody works in it either
         return
+    locked = True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        os.close(handle)
         raise PermanentError(
             "spool.in-use",
             f"A recorder works in {spool}: its recordings are its own.",
             remedy="Stop it first.",
         ) from None
-    else:
-        yield
+    except OSError as error:
+        if error.errno not in NOT_LOCKABLE:
+            os.close(handle)
+            raise TransientError("spool.unusable", f"{spool} cannot be locked: {error.strerror}.") from error
+        locked = False
+    try:
+        yield locked
     finally:
         os.close(handle)
+
+
+def _lock_file(path: Path) -> int | None:
+    """Opened for writing where possible: NFS takes no exclusive lock otherwise (flock(2))."""
+    for access in (os.O_RDWR, os.O_RDONLY):
+        with suppress(OSError):
+            return os.open(path, access | os.O_CLOEXEC | os.O_NOFOLLOW)
+    return None
 
 
 def _clear(source: Path) -> None:
     trash = source.with_name(TRASH + source.name)
     durable.publish(source, trash)
     shutil.rmtree(trash, ignore_errors=True)
-
-
-def _give(new: Path, root: Path) -> None:
-    """What root adopts must belong to the recorder's own user."""
-    owner = root.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        for path in (root / ADOPTION_LOCK, new, *new.rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _none(sentence: str) -> PermanentError:

@@ -273,6 +273,11 @@ def journal_bytes(recording: Recording) -> bytes:
     return document.dump(Journal(FORMAT, recording)).encode("utf-8", "backslashreplace")
 
 
+def is_id(name: str) -> bool:
+    """Safe as the name of a recording's folder."""
+    return _ID.fullmatch(name) is not None
+
+
 def _is_recording(entry: os.DirEntry[str]) -> bool:
     return entry.name[0] != "." and entry.is_dir(follow_symlinks=False)
 

@@ -49,6 +49,7 @@ class Known:
 
     path: str
     id: str
+    """Empty when it was left empty (`ari-recorder spool move`): its disk may be exchanged."""
     mount: str
     """The mount point it lay below."""
     volatile: bool = False

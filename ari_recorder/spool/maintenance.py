@@ -77,9 +77,13 @@ class Maintenance:
         going = [p for p in self.spools.places if str(p.root) in ledger.placement.leaving]
         home = self.destination.name == PRIMARY
         stays = () if self.destination.name in (PRIMARY, SECOND) else (str(self.destination.root),)
+        emptied = {str(p.root) for p in going}
         ledger.place(
             replace(
                 ledger.placement,
+                known=tuple(
+                    replace(each, id="") if each.path in emptied else each for each in ledger.placement.known
+                ),
                 begin_in=None if home else str(self.destination.root),
                 leaving=(),
                 left=tuple(str(p.root) for p in going if p.name == PRIMARY),

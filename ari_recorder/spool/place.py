@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from ..disk import durable
-from ..disk.mounts import mount_of
+from ..disk.mounts import disk_at, mount_of
 from ..disk.reserve import Reserve
 from ..disk.space import Space, space
 from ..model.errors import PermanentError, RecorderError, TransientError
@@ -64,13 +64,12 @@ class Place:
 
     @property
     def known(self) -> Known:
-        mount = mount_of(self.root)
-        return Known(str(self.root), self.id, str(mount.point), mount.volatile)
+        return Known(str(self.root), self.id, str(disk_at(self.root)), self.volatile)
 
     def open(self, known: Known | None) -> None:
         """Make it ours; RecorderError `spool.*`. `known` is how it was when last in use."""
         try:
-            self._demand_same(known)
+            self.demand_mounted(known)
             self.id = _read(self.root / MARK) or ""
             self.spool.open()
             try:
@@ -155,21 +154,31 @@ class Place:
             durable.publish(path, trash)
         shutil.rmtree(trash, ignore_errors=True)
 
-    def _demand_same(self, known: Known | None) -> None:
+    def demand_mounted(self, known: Known | None) -> None:
         """An empty mount point must not be filled: what waits on the disk would be forgotten.
 
         The id tells, not what is mounted: in a unit's sandbox the bare folder is a mount point, too. A RAM
-        disk forgets its id, and an empty mark is an admin's word that this folder is the right one.
+        disk forgets its id, and an empty mark is an admin's word that this folder is the right one. A folder
+        that was left empty may lie on any disk, where one was. TransientError `spool.unusable`.
         """
-        if known is None or not known.id or (known.volatile and self.volatile):
+        if known is None or (known.volatile and self.volatile):
             return
         with durable.explained(f"Reading {self.root / MARK}"):
             try:
                 found = (self.root / MARK).read_bytes().strip()
             except FileNotFoundError:
                 found = None
-        if found not in (known.id.encode(), b""):
+            exchanged = not known.id and known.mount == str(disk_at(self.root))
+        if not exchanged and found not in (known.id.encode(), b""):
             raise _not_mounted(self.root)
+
+    def mounted(self, known: Known | None) -> bool:
+        """Not the bare mount point of the disk that was used last."""
+        try:
+            self.demand_mounted(known)
+        except RecorderError:
+            return False
+        return True
 
     def _identity(self) -> str:
         """The folder's id, which it gets when it has none."""

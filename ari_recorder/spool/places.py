@@ -23,7 +23,7 @@ from ..model.errors import PermanentError, RecorderError, TransientError
 from ..model.recording import Recording, State
 from .folders import RecordingFolder, Spool
 from .glance import glance
-from .ledger import Ledger, Move
+from .ledger import Known, Ledger, Move
 from .place import Place, clear_arrivals
 from .placed import PlacedFolder
 from .relocation import carry, settle
@@ -54,7 +54,7 @@ class Spools(Spool):
         self.places = [Place(PRIMARY, primary)]
         if second is not None:
             self.places.append(Place(SECOND, second))
-        self._stop_at_free = stop_at_free
+        self.stop_at_free = stop_at_free
         self._opened = False
         self._guard = threading.RLock()
         self._homes: dict[str, Place] = {}
@@ -98,8 +98,8 @@ class Spools(Spool):
 
     def look_at(self, place: Place) -> list[RecordingFolder]:
         """Look at one folder; its recordings when it is back, to be taken up again. No other is touched."""
-        if place.hangs or place not in self._watched():
-            return []  # another look would hang as well, or it was left meanwhile
+        if place not in self._watched() or place.hangs:
+            return []  # it was left meanwhile, or another look would hang as well
         back, place.returned = place.returned or not place.ready, False
         try:
             if place.ready:
@@ -107,10 +107,10 @@ class Spools(Spool):
                 self._keep_reserve(place)
             else:
                 self._open(place)
-            return [self._placed(name, place) for name in self.names(place)] if back else []
         except RecorderError as error:
             self._fail(place, error)
-        return []
+            return []
+        return [self._placed(name, place) for name in self.names(place)] if back else []
 
     def settle(self) -> list[RecordingFolder]:
         """Finish moves that were interrupted; recordings of which an older copy counts again."""
@@ -184,6 +184,16 @@ class Spools(Spool):
         for folder in self.all():
             yield folder, glance(str(folder.path / "recording.json"), folder.id)
 
+    def in_use(self) -> list[Place]:
+        """The folders that were not left, the best for a new recording first; none need be open here."""
+        if not self._opened:
+            self._read_ledger()
+        return sorted(self._watched(), key=self._rank)
+
+    def known(self, place: Place) -> Known | None:
+        """How a folder was when last in use."""
+        return next((k for k in self.ledger.placement.known if k.path == str(place.root)), None)
+
     # -- moving --------------------------------------------------------------------------------------------
 
     def move(self, recording_id: str, destination: Place, floor: int | None = None) -> Moved:
@@ -200,7 +210,7 @@ class Spools(Spool):
             try:
                 carry(
                     recording_id, source, destination, self.ledger,
-                    self._stop_at_free if floor is None else floor,
+                    self.stop_at_free if floor is None else floor,
                 )  # fmt: skip
             finally:
                 counts = self.ledger.hides(source.root, recording_id)
@@ -264,8 +274,7 @@ class Spools(Spool):
                 self._open_now(place)
 
     def _open_now(self, place: Place) -> None:
-        known = {each.path: each for each in self.ledger.placement.known}
-        place.open(known.get(str(place.root)))
+        place.open(self.known(place))
         if place.id:
             with suppress(OSError):
                 self.ledger.know(place.known)
@@ -275,7 +284,7 @@ class Spools(Spool):
 
     def _keep_reserve(self, place: Place) -> None:
         """Made again only where there is plenty, so that it does not come and go with every journal."""
-        if not place.reserve.held and (facts := place.space()).free > facts.floor(self._stop_at_free):
+        if not place.reserve.held and (facts := place.space()).free > facts.floor(self.stop_at_free):
             place.reserve.hold()
 
     def _fail(self, place: Place, error: RecorderError) -> None:
@@ -286,14 +295,16 @@ class Spools(Spool):
 
     def _order(self, new: bool) -> list[Place]:
         """Where a recording may begin, the best first; a folder that is being left takes no new one."""
-        placement = self.ledger.placement
-        ready = [place for place in self.places if place.ready]
-        ready.sort(key=lambda p: (str(p.root) != placement.begin_in, str(p.root) in placement.leaving))
-        return [p for p in ready if not (new and str(p.root) in placement.leaving)]
+        ready = sorted((place for place in self.places if place.ready), key=self._rank)
+        return [p for p in ready if not (new and str(p.root) in self.ledger.placement.leaving)]
+
+    def _rank(self, place: Place) -> tuple[bool, bool]:
+        placement, root = self.ledger.placement, str(place.root)
+        return (root != placement.begin_in, root in placement.leaving)
 
     def _create(self, place: Place, recording: Recording, *, new: bool) -> None:
         if new:
-            place.demand_room(self._stop_at_free)
+            place.demand_room(self.stop_at_free)
             place.spool.create(recording)
             return
         with durable.explained("Noting where the recording is"):
@@ -323,7 +334,7 @@ class Spools(Spool):
         if self._opened:
             return [place for place in self.places if place.ready]
         self._read_ledger()
-        return [place for place in self.places if place.root.is_dir()]
+        return [p for p in self._watched() if p.root.is_dir() and p.mounted(self.known(p))]
 
     def _listed(self, place: Place) -> Iterable[tuple[str, Place]]:
         return ((name, place) for name in self.names(place))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..config import targets as config
 from ..disk import durable
-from ..disk.mounts import mount_point_of
+from ..disk.mounts import disk_at, mount_point_of
 from ..model.errors import ConfigError, PermanentError
 
 MARK = ".ari-recorder-target"
@@ -85,7 +85,7 @@ class ArchiveRoot:
         )
 
     def _demand_mount(self, handle: int, mount: Path) -> None:
-        if not _lies_below(handle, mount):
+        if not _below(mount_point_of(handle), mount):
             raise self._not_mounted(mount)
 
     def _not_mounted(self, mount: Path) -> PermanentError:
@@ -117,18 +117,13 @@ class ArchiveRoot:
             )
 
 
-def _lies_below(handle: int, mount: Path) -> bool:
-    """Whether an open folder is on a disk that is mounted at `mount`, or beneath it."""
-    place = mount_point_of(handle)
+def _below(place: Path | None, mount: Path) -> bool:
+    """Whether a disk that is mounted at `place` counts as the one of `mount`."""
     return place is not None and place.is_relative_to(mount.resolve())
 
 
 def _is_mounted(mount: Path) -> bool:
     try:
-        handle = os.open(mount, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return _below(disk_at(mount), mount)
     except OSError:
         return False
-    try:
-        return _lies_below(handle, mount)
-    finally:
-        os.close(handle)

@@ -115,7 +115,7 @@ def _values(recording: Recording, zone: tzinfo | None) -> dict[str, str]:
     remote, local = _sides(call)
     values = {code: begun.strftime(form) for code, form in zip("YMDhms", _TIMES, strict=True)}
     values |= {
-        "direction": call.direction.value,
+        "direction": call.direction or UNKNOWN,
         "setting": word(recording.setting.name) or UNKNOWN,
         "caller": _party(call.caller),
         "callee": _party(call.callee),

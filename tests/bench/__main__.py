@@ -23,7 +23,7 @@ from tests.phones import PhoneError
 
 from . import assembly, upload
 from .report import Report
-from .rounds import POLICY, Bench, Plan
+from .rounds import POLICY, QUICK, Bench, Plan
 
 MOST_CALLS = 200
 """The laboratory's PBX has RTP ports for so many (`ari_recorder.lab.pbx`)."""
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # By way of every `finally`: container and recorder shall not be left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        report = measure(Plan(asked.calls, asked.seconds, asked.rounds))
+        report = measure(QUICK if asked.quick else Plan(asked.calls, asked.seconds, asked.rounds))
     except (RecorderError, PhoneError, ExceptionGroup) as error:
         return _explained(error)
     except KeyboardInterrupt:
@@ -53,9 +53,9 @@ def measure(plan: Plan) -> Report:
             bench = Bench(pbx, Recorder(folder.path / "recorder", pbx, POLICY), plan, spoken)
             asyncio.run(bench.run())
         spoken("assembly beside sox")
-        assembled = assembly.run()
+        assembled = assembly.run(plan.hours)
         spoken("delivery beside each protocol's own client")
-        uploads = upload.run(folder.path)
+        uploads = upload.run(folder.path, plan.mebibytes)
         return Report(plan, version, bench.samples, bench.health, assembled, uploads)
 
 
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--calls", type=_count(MOST_CALLS), default=20, help="at once (default 20)")
     parser.add_argument("--seconds", type=_count(3600), default=20, help="of talk in a sample (default 20)")
     parser.add_argument("--rounds", type=_count(100), default=3, help="of all three ways (default 3)")
+    parser.add_argument("--quick", action="store_true", help="one small round of 2 calls, only to see it run")
     parser.add_argument("--json", action="store_true", help="everything measured, as JSON")
     return parser
 

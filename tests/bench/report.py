@@ -47,7 +47,7 @@ class Report:
         """For people, in at most 100 columns."""
         blocks = [self._head(), self._ratio_lines(), self._ways(), self._recorder(), self.assembly.lines()]
         if self.uploads:
-            blocks.append(upload.lines(self.uploads))
+            blocks.append(upload.lines(self.uploads, self.plan.mebibytes))
         return "\n\n".join("\n".join(block) for block in blocks)
 
     def document(self) -> dict[str, Any]:

@@ -27,8 +27,6 @@ from ari_recorder.targets.base import Target
 from ari_recorder.targets.register import make_target
 
 MIB = 1024 * 1024
-SIZE = 192 * MIB
-"""Bytes of the file: 3½ hours of G.711 stereo."""
 RUNS = 3
 
 
@@ -73,11 +71,11 @@ class Contest:
     fetch: Callable[[str, Path], object]
 
 
-def run(folder: Path, size: int = SIZE, runs: int = RUNS) -> tuple[Upload, ...]:
-    """Time a file of `size` to a folder, to Samba and to OpenSSH."""
+def run(folder: Path, mebibytes: int, runs: int = RUNS) -> tuple[Upload, ...]:
+    """Time a file of that size to a folder, to Samba and to OpenSSH."""
     source = folder / "source"
     with source.open("wb") as stream:
-        for _ in range(-(-size // MIB)):
+        for _ in range(mebibytes):
             stream.write(os.urandom(MIB))
     with source.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -88,10 +86,10 @@ def run(folder: Path, size: int = SIZE, runs: int = RUNS) -> tuple[Upload, ...]:
     return tuple(found)
 
 
-def lines(uploads: tuple[Upload, ...]) -> list[str]:
+def lines(uploads: tuple[Upload, ...], mebibytes: int) -> list[str]:
     """For people."""
     return [
-        f"Delivery of {SIZE // MIB} MiB in MiB/s, best of {RUNS}; ours is checked, synced and read back:",
+        f"Delivery of {mebibytes} MiB in MiB/s, best of {RUNS}; ours is checked, synced and read back:",
         f"  {'target':7}{'client':24}{'ours':>8}{'client sends':>14}{'ratio':>8}"
         f"{'… and fetches':>18}{'ratio':>8}",
         *(upload.line() for upload in uploads),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from ari_recorder.disk.mounts import mount_of, mount_point_of
+from ari_recorder.disk.mounts import disk_at, mount_of
 from ari_recorder.model.errors import TransientError
+from ari_recorder.spool.maintenance import Maintenance, place_for
 from ari_recorder.spool.place import MARK
 from ari_recorder.spool.places import Spools
 
@@ -35,24 +35,21 @@ def sandbox(folder: Path) -> None:
     mount(folder, "--bind", str(folder))
 
 
-def seen_at(folder: Path) -> Path | None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        return mount_point_of(handle)
-    finally:
-        os.close(handle)
-
-
 def test_a_folder_mounted_onto_itself_lies_where_it_lay(place: Path) -> None:
-    before = seen_at(place)
+    before = disk_at(place)
     for _ in range(2):
         sandbox(place)
         assert mount_of(place).point == place
-        assert seen_at(place) == before
+        assert disk_at(place) == before
     mount(place, *DISK)
-    assert seen_at(place) == place
+    assert disk_at(place) == place
     sandbox(place)
-    assert seen_at(place) == place
+    assert disk_at(place) == place
+
+
+def test_a_folder_that_is_missing_lies_on_the_disk_of_its_parent(place: Path) -> None:
+    mount(place, *DISK)
+    assert disk_at(place / "not" / "there") == place
 
 
 @pytest.mark.parametrize("below", [".", "deep/folder"])
@@ -100,3 +97,22 @@ def test_a_bare_folder_is_not_taken_for_the_spool(
     (place / MARK).touch()
     with spools:
         assert spools.places[0].ready
+
+
+def test_a_spool_that_was_left_takes_another_disk_and_no_bare_folder(
+    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_recorder.disk.mounts.VOLATILE", frozenset({"ramfs"}))
+    (tmp_path / "state").mkdir()
+    sandbox(place)
+    mount(place, *DISK)
+    with Spools(place, state=tmp_path / "state", second=tmp_path / "second") as spools:
+        away = Maintenance(spools, spools.places[1])
+        away.begin()
+        assert away.end() == (place,)
+        unmount(place)
+        with pytest.raises(TransientError, match="not the one that was used last"):
+            place_for(spools, "primary")
+        assert list(place.iterdir()) == []
+        mount(place, *DISK)
+        assert place_for(spools, "primary").ready

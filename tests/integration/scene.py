@@ -268,8 +268,8 @@ class Scene:
 
 def verify_archive(recorder: Recorder) -> None:
     archive, certificate = str(recorder.folder / "archive"), str(recorder.certificate)
-    words = ("--certificate", certificate, "--chain", str(recorder.chain), "--json", archive)
-    said = recorder.command("verify", *words)
+    owners = ("--certificate", certificate, "--chain", str(recorder.chain))
+    said = recorder.command("verify", *owners, "--target", "archive", "--json", archive)
     assert said.returncode == 0, f"{said.stdout}\n{said.stderr}"
     report = json.loads(said.stdout)
     sealed = len(list((recorder.folder / "archive").rglob("*.sig")))

@@ -80,8 +80,12 @@ class Adopts(Case):
     def prepare(self, folder: Path) -> None:
         with Spool(folder / scenes.SOURCE) as spool:
             sealed(spool, OWN, "a", "b")
+        for name in ("spool", "state"):
+            (folder / name).mkdir()
 
     def died(self, folder: Path, moment: str) -> None:
+        if not (folder / scenes.SOURCE / OWN).exists():
+            self._demand_told(folder)
         places = [folder / name / OWN for name in (scenes.SOURCE, "spool")]
         assert any(contents(OWN).items() <= stored(place).items() for place in places if place.exists())
 
@@ -100,6 +104,12 @@ class Adopts(Case):
         for name in ("spool", scenes.SOURCE):
             left = {p.name for p in (folder / name).iterdir()} - {OWN}
             assert left <= {"lock", ".adopting"}
+        self._demand_told(folder)
+
+    def _demand_told(self, folder: Path) -> None:
+        """A recorder that runs, or the next one, learns of it, whoever was killed."""
+        asked = (folder / "state" / requests.FOLDER).glob("[!.]*.request.json")
+        assert [json.loads(path.read_bytes())["words"] for path in asked][:1] == [[OWN]]
 
 
 class Exports(Case):
@@ -173,6 +183,34 @@ class Statements(Calls):
 
     def died(self, folder: Path, moment: str) -> None:
         """Until it is sealed a gap stands in the memory or in the spool; `settled` shows that it does."""
+
+
+class SealsAndAdopts(Calls):
+    """Whenever the other host died: sealed once, in its chain or in ours, and never in both."""
+
+    scene = "seal_and_adopt"
+
+    def begin(self, folder: Path) -> None:
+        (folder / "spool").mkdir()
+        with Spool(folder / scenes.SOURCE) as spool:
+            scenes.captured(spool)
+        scenes.legs_of_asterisk(folder)
+
+    def settled(self, folder: Path, moment: str) -> None:
+        self._demand_intact(folder)
+        assert not [p for p in (folder / "a").rglob("*") if is_part(p.name)]
+        for name in ("spool", scenes.SOURCE):
+            with Spool(folder / name):  # every start clears the trash
+                pass
+            assert {p.name for p in (folder / name).iterdir()} <= {"lock", ".adopting"}
+
+    def _demand_intact(self, folder: Path) -> None:
+        logs = [folder / "dead-chain.jsonl", folder / "state/chain.jsonl"]
+        (log,) = (path for path in logs if path.exists() and path.stat().st_size)
+        assert len(log.read_bytes().splitlines()) == 1
+        report = verify([folder / "a"], chain_log=log)
+        assert report.ok, report.findings
+        assert report.recordings == 1
 
 
 class TornChain(Case):

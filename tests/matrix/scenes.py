@@ -15,7 +15,8 @@ import structlog
 
 from ari_recorder.disk.reserve import Reserve
 from ari_recorder.evidence.chain import Chain
-from ari_recorder.evidence.keys import ensure_keys
+from ari_recorder.evidence.found_seal import Log, Logs
+from ari_recorder.evidence.keys import Keys, ensure_keys
 from ari_recorder.model import document
 from ari_recorder.model.call import Direction, Party, Side
 from ari_recorder.model.recording import Call, Chosen, Leg, Recording, Segment, State
@@ -23,10 +24,12 @@ from ari_recorder.pipeline import Pipeline
 from ari_recorder.runtime import requests
 from ari_recorder.runtime.pbx import hearing
 from ari_recorder.runtime.pbx.leg_stores import Leftovers
+from ari_recorder.runtime.spool_desk import ADOPT
 from ari_recorder.spool.adoption import Adoption
 from ari_recorder.spool.delivery import Deliverer
 from ari_recorder.spool.export import export
 from ari_recorder.spool.folders import RecordingFolder, Spool
+from ari_recorder.spool.places import Spools
 from ari_recorder.targets.base import Target
 from ari_recorder.targets.register import make_target
 from ari_recorder.targets.vault import Vault
@@ -81,7 +84,35 @@ def move_between_folders(folder: Path) -> None:
 def adopt(folder: Path) -> None:
     """A dead host's recording is adopted; the first life puts it there."""
     if (folder / SOURCE / OWN).exists():
-        Adoption(Spool(folder / "spool"), move=True).take(folder / SOURCE / OWN)
+        state = folder / "state"
+        spool = Spools(folder / "spool", state=state)
+        Adoption(spool, lambda own: _told(state, own), move=True).take(folder / SOURCE / OWN)
+
+
+def seal_and_adopt(folder: Path) -> None:
+    """The first life is a dead host's, which seals a recording there. Whoever comes then adopts it and brings
+    it to the archive."""
+    dead_chain = folder / "dead-chain.jsonl"
+    if not (folder / "dead").exists():
+        (folder / "dead").touch()
+        with Chain(dead_chain) as chain, Spool(folder / SOURCE) as spool:
+            for found in spool.all():
+                Pipeline(_keys(folder), chain, {PBX: folder / "asterisk"}).advance(found)
+    state = folder / "state"
+    if (folder / SOURCE / OWN).exists():
+        Adoption(
+            Spools(folder / "spool", state=state),
+            lambda own: _told(state, own),
+            move=True,
+            recordings=folder / "asterisk",
+            logs=Logs(Log(dead_chain)),
+        ).take(folder / SOURCE / OWN)
+    with Spool(folder / "spool") as spool:
+        _through(folder, spool, "asterisk-here")
+
+
+def _told(state: Path, own: str) -> None:
+    requests.ask(state, ADOPT, own)
 
 
 def export_sealed(folder: Path) -> None:
@@ -183,12 +214,15 @@ def request(folder: Path) -> None:
     asyncio.run(serve())
 
 
-def _through(folder: Path, spool: Spool) -> None:
-    keys = ensure_keys(
+def _keys(folder: Path) -> Keys:
+    return ensure_keys(
         folder / "state/seal/seal.key", folder / "state/seal/seal.crt", folder / "seal.passphrase", "test"
     )
+
+
+def _through(folder: Path, spool: Spool, asterisk: str = "asterisk") -> None:
     with Chain(folder / "state/chain.jsonl") as chain:
-        pipeline = Pipeline(keys, chain, {PBX: folder / "asterisk"})
+        pipeline = Pipeline(_keys(folder), chain, {PBX: folder / asterisk})
         for found in spool.all():
             pipeline.advance(found)
         asyncio.run(_delivered(spool, local_target(folder / "a", "a"), folder / "state/seal/seal.crt"))
@@ -210,8 +244,8 @@ async def _delivered(spool: Spool, target: Target, certificate: Path) -> None:
 SCENES: dict[str, Callable[[Path], None]] = {
     scene.__name__: scene
     for scene in (
-        deliver_to_folders, deliver_to_server, move_between_folders, adopt, export_sealed, call_to_archive,
-        statement_to_archive, open_torn_chain, reserve, leftovers, request,
+        deliver_to_folders, deliver_to_server, move_between_folders, adopt, seal_and_adopt, export_sealed,
+        call_to_archive, statement_to_archive, open_torn_chain, reserve, leftovers, request,
     )
 }  # fmt: skip
 

@@ -27,7 +27,12 @@ KILLED_IN: dict[str, frozenset[str]] = {
         "move.left", "move.done",
     },
     "adopt": _JOURNAL | _RENAMES | {
-        "copy.begin", "copy.synced", "adopt.copied", "adopt.renamed", "adopt.adopted", "adopt.cleared",
+        "copy.begin", "copy.synced", "adopt.copied", "adopt.renamed", "adopt.adopted", "adopt.told",
+        "adopt.cleared",
+    },
+    "seal_and_adopt": _NEW | _SEALS | {
+        "legs.copy", "legs.copied", "assembly.done", "adopt.copied", "adopt.renamed", "adopt.adopted",
+        "adopt.told", "adopt.cleared",
     },
     "export_sealed": _NEW | _RENAMES | {"copy.begin", "copy.synced", "export.copied"},
     "call_to_archive": _JOURNAL | _RENAMES | _NEW | _UNLINKS | _SEALS | {

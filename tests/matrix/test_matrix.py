@@ -31,7 +31,9 @@ def test_killed_at_every_moment(parent: Parent, case: Case, tmp_path: Path) -> N
     every_moment(parent, case, tmp_path)
 
 
-@pytest.mark.parametrize("make", [cases.Calls, cases.Statements], ids=lambda make: make.scene)
+@pytest.mark.parametrize(
+    "make", [cases.Calls, cases.Statements, cases.SealsAndAdopts], ids=lambda make: make.scene
+)
 def test_killed_between_a_call_and_its_archive(
     parent: Parent, make: type[cases.Calls], keys: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Legs on a PBX that nobody will ever fetch: no journal in the spool knows of their recording.
 
-The spool was lost, or another recorder's spool holds the journal. They are never deleted, and told of as the
+The spool was lost, or another recorder's spool holds the journal; or a leg went on growing after it had been
+fetched and sealed, and was therefore not deleted. They are never deleted, and told of as the
 condition `orphans:<PBX>`. A leg whose recording the spool knows joins it (`asterisk/legs.py`).
 """
 
@@ -68,9 +69,9 @@ class Orphans:
             sentence = _sentence(self.pbx, orphans)
             log.warning(sentence, action="legs.orphaned", pbx=self.pbx)
             remedy = (
-                "They are kept. Bring back the spool that holds their journals (a recording's folder may be"
-                " moved into this one); if nobody misses them, delete them in Asterisk's folder"
-                f" recording/{FOLDER}."
+                "They are kept. Adopt the spool that holds their journals (ari-recorder spool adopt), or have"
+                " recordings made of them (ari-recorder spool orphans); if nobody misses them, delete them in"
+                f" Asterisk's folder recording/{FOLDER}."
             )
             self.conditions.begin(key, "capture.orphans", sentence, remedy, Severity.WARNING)
         return orphans

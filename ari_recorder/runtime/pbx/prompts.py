@@ -23,9 +23,8 @@ FOLDER = "ari-recorder"
 
 log = structlog.get_logger()
 
-
 Failed = Callable[[str, RecorderError | OSError], None]
-"""(name of a prompt, why it is not where Asterisk plays it from)."""
+"""Hears the name of a prompt that could not be installed, and why."""
 
 
 def _logged(prompt: str, error: RecorderError | OSError) -> None:

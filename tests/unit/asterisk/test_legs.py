@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,3 +121,90 @@ def test_a_call_of_which_asterisk_left_nothing_has_failed(tmp_path: Path, asteri
     with pytest.raises(PermanentError) as caught:
         fetched(tmp_path, asterisk, recording())
     assert caught.value.code == "capture.no-legs"
+
+
+# What an earlier life did, and had no time to journal ------------------------------------------------------
+
+
+def test_copies_whose_sizes_were_not_journalled_are_taken_where_asterisks_files_are_gone(
+    tmp_path: Path, asterisk: Path
+) -> None:
+    """The recorder died after copying, then its host did: on the next one Asterisk's folder is a new one."""
+    done = fetched(tmp_path, asterisk, recording())
+    asterisk.rename(tmp_path / "died with its host")
+    assert fetched(tmp_path, asterisk, recording()) == done
+    asterisk.mkdir()
+    assert fetched(tmp_path, asterisk, recording()) == done
+
+
+def test_a_half_written_copy_is_not_taken_for_a_leg(tmp_path: Path, asterisk: Path) -> None:
+    (tmp_path / "legs").mkdir()
+    for side in Side:
+        (tmp_path / f"legs/1-{side}.sln.part").write_bytes(b"\x01")
+        (asterisk / f"ari-recorder/r1/1-{side}.sln").unlink()
+    with pytest.raises(PermanentError):
+        fetched(tmp_path, asterisk, recording())
+
+
+def unrated() -> Recording:
+    """Killed before Asterisk's word on the rate could be journalled."""
+    before = recording()
+    return replace(before, segments=(replace(before.segments[0], rate=0),))
+
+
+def test_what_the_files_tell_is_journalled_before_the_first_is_copied(tmp_path: Path, asterisk: Path) -> None:
+    for side in Side:
+        path = asterisk / f"ari-recorder/r1/2-{side}.sln"
+        path.write_bytes(b"\x01\x02" * 80)
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    learnt: list[Recording] = []
+
+    def learn(known: Recording) -> None:
+        assert not any((tmp_path / "legs").iterdir())
+        learnt.append(known)
+
+    done = collect(unrated(), asterisk, tmp_path / "legs", leg_file, learn)
+    assert [(s.number, s.rate, s.why) for s in learnt[0].segments] == [
+        (1, 8000, "start"),
+        (2, 8000, "adopted"),
+    ]
+    collect(done, asterisk, tmp_path / "legs", leg_file, learn)
+    assert len(learnt) == 1
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_legs_that_cannot_be_looked_for_are_not_taken_for_none(
+    tmp_path: Path, asterisk: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    before = recording()
+    known = replace(before.segments[0], rate=8000)
+    once = fetched(tmp_path, asterisk, replace(before, segments=(known,)))  # only a second segment is missing
+
+    def unreadable(_self: Path) -> Iterator[Path]:
+        raise OSError(number, os.strerror(number))
+
+    for of in (unrated(), once):
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "iterdir", unreadable)
+            with pytest.raises(TransientError) as caught:
+                fetched(tmp_path, asterisk, of)
+            assert caught.value.code == "capture.no-legs"
+            if of is once:
+                assert discard(of, asterisk) == ()  # what is sealed waits for no look
+
+
+def test_a_leg_that_cannot_be_compared_is_not_deleted(
+    tmp_path: Path, asterisk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = fetched(tmp_path, asterisk, recording())
+    stat = Path.stat
+
+    def failing(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self.suffix == ".sln" and self.is_relative_to(asterisk):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return stat(self, follow_symlinks=follow_symlinks)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", failing)
+        discard(done, asterisk)
+    assert len(list((asterisk / "ari-recorder/r1").iterdir())) == 2

@@ -57,6 +57,17 @@ async def test_recordings_are_headerless_at_the_snoops_rate(
     assert pbx.requests[0].query == {"name": "a/b", "format": name, "ifExists": "fail"}
 
 
+async def test_the_time_of_the_request_for_a_leg_is_kept(
+    pbx: StandIn, orders: Orders, kept: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """The recorder's own clock, to be held against Asterisk's RecordingStarted."""
+    name = "ari-recorder/r-1/1-remote"
+    pbx.answers["POST", "/channels/s1/record"] = (201, {"name": name, "format": "sln", "state": "queued"})
+    assert await orders.carry_out(commands.Record("s1", name, 8000)) == []
+    moment = AT.isoformat(timespec="microseconds")
+    assert kept == [("r-1", {"record": name, "before": moment, "after": moment, "took_ms": 500.0})]
+
+
 async def test_a_rate_that_asterisk_does_not_have_is_said_without_asking(
     pbx: StandIn, orders: Orders
 ) -> None:

@@ -18,7 +18,7 @@ from ari_recorder.asterisk.legs import collect, discard
 from ari_recorder.asterisk.remote_legs import RemoteLegs
 from ari_recorder.audio.legs import leg_file
 from ari_recorder.model.call import Direction, Party, Side
-from ari_recorder.model.errors import PermanentError, TransientError
+from ari_recorder.model.errors import ConfigError, PermanentError, TransientError
 from ari_recorder.model.recording import Call, Chosen, Leg, Recording, Segment, State
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -35,6 +35,8 @@ class Asterisk:
     send: Callable[[bytes], bytes] = lambda data: data
     """What really leaves of a file whose whole length was announced."""
     status: int = 200
+    looks: int = 200
+    """How it answers to the question whether a stored recording is there."""
     url: str = ""
 
     def fetches(self) -> list[str]:
@@ -54,6 +56,8 @@ def asterisk() -> Iterator[Asterisk]:
                 known = name in served.live
                 body = f'{{"name": "{name}", "state": "recording"}}'.encode() if known else b"{}"
                 self.answer(200 if known else 404, body, body)
+            elif served.looks != 200 and not name.endswith("/file"):
+                self.answer(served.looks, b"{}", b"{}")
             elif name.removesuffix("/file") not in served.stored:
                 self.answer(404, b"{}", b"{}")
             elif name.endswith("/file"):
@@ -114,7 +118,7 @@ def test_a_torn_leg_is_never_kept(asterisk: Asterisk, tmp_path: Path, sent: int)
     asterisk.send = lambda data: data[:sent]
     with pytest.raises(TransientError):
         collect(recording(), legs_of(asterisk), tmp_path / "legs", leg_file)
-    assert not list((tmp_path / "legs").glob("*.sln"))
+    assert not list((tmp_path / "legs").iterdir())  # nor does its beginning take space
     asterisk.send = lambda data: data
     collect(recording(), legs_of(asterisk), tmp_path / "legs", leg_file)
     assert (tmp_path / "legs" / "1-remote.sln").read_bytes() == AUDIO[Side.REMOTE]
@@ -163,6 +167,22 @@ def test_rates_and_segments_that_no_journal_knows_are_asked_for(asterisk: Asteri
     assert done.segments[1].local.error == "Asterisk left no file"
 
 
+@pytest.mark.parametrize("status", [403, 500])
+@pytest.mark.parametrize("rate", [0, 8000])
+def test_a_refused_question_does_not_mean_that_there_is_none(
+    asterisk: Asterisk, tmp_path: Path, status: int, rate: int
+) -> None:
+    """Neither for the rate of a segment, nor for one that no journal knows."""
+    asterisk.stored["ari-recorder/r1/2-remote"] = b"\1\2" * 800
+    asterisk.looks = status
+    with pytest.raises((TransientError, ConfigError)) as told:  # either is waited for
+        collect(recording(rate=rate), legs_of(asterisk), tmp_path / "legs", leg_file)
+    assert told.value.code == ("capture.no-legs" if status == 500 else "ari.unauthorised")
+    asterisk.looks = 200
+    done = collect(recording(rate=rate), legs_of(asterisk), tmp_path / "legs", leg_file)
+    assert [s.why for s in done.segments] == ["start", "adopted"]
+
+
 def test_of_a_refused_call_every_leg_is_to_be_deleted(asterisk: Asterisk) -> None:
     refused = replace(recording(), state=State.REFUSED)
     assert len(discard(refused, legs_of(asterisk))) == 2
@@ -178,6 +198,7 @@ def test_a_full_disk_is_told_as_such(
     with pytest.raises(TransientError) as told:
         collect(recording(), legs_of(asterisk), tmp_path / "legs", leg_file)
     assert told.value.code == "spool.full"
+    assert not list((tmp_path / "legs").iterdir())
 
 
 async def test_it_may_be_used_beside_a_running_loop(asterisk: Asterisk, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_polls_of_all_calls_count_but_not_a_line_still_being_written(tmp_path: P
     for name, text in {
         "one/rtp.jsonl": poll(1.5) + poll(25.0),
         "two/rtp.jsonl": poll(3.0) + '{"took_ms": 9',
-        "three/rtp.jsonl": "",
+        "three/rtp.jsonl": '{"record": "ari-recorder/r/1-remote", "took_ms": 50.0}\n',
         ".trash-four/rtp.jsonl": poll(99.0),
     }.items():
         path = tmp_path / name

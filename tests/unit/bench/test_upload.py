@@ -10,12 +10,12 @@ from tests.bench import upload
 
 
 def test_each_kind_is_measured_beside_its_client(tmp_path: Path) -> None:
-    found = upload.run(tmp_path, size=2 * upload.MIB, runs=1)
+    found = upload.run(tmp_path, mebibytes=2, runs=1)
     assert [one.kind for one in found] == ["local", "smb", "sftp"]
     for one in found:
         assert min(one.ours, one.theirs, one.theirs_back) > 0
         assert one.theirs_back < one.theirs
-    said = upload.lines(found)
+    said = upload.lines(found, 2)
     assert len(said) == 2 + len(found)
     assert max(map(len, said)) <= 110
 

@@ -245,3 +245,24 @@ def test_check_names_what_is_missing_and_how_to_mend_it(config: Path) -> None:
     assert found["pbx.reachable"]["remedy"]
     assert found["policy.settings"]["level"] == "warn"
     assert found["policy.valid"]["level"] == "ok"
+
+
+def test_check_says_why_a_prompt_cannot_be_played(config: Path) -> None:
+    text = config.read_text(encoding="utf-8").replace("127.0.0.1:8088", "127.0.0.1:9")
+    nowhere = config.parent / "nowhere"
+    config.write_text(text.replace("# sounds =", f'sounds = "{nowhere}" #'), encoding="utf-8")
+    result = ask("check", "--config", str(config), "--json")
+    found = json.loads(result.stdout)["sections"]["PBX asterisk"]
+    (said,) = [finding for finding in found if finding["code"] == "prompt.installed"]
+    assert said["detail"] == f"Asterisk's folder for sounds {nowhere} is not there."
+    assert 'Correct "sounds"' in said["remedy"]
+
+
+def test_log_lines_are_kept_out_of_the_answer(config: Path) -> None:
+    script = (
+        "import structlog; from ari_recorder.cli.console import machine; from pathlib import Path;"
+        f"machine(Path({str(config)!r})); structlog.get_logger().error('hidden'); print('answer')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "answer\n"
+    assert "hidden" in done.stderr

@@ -18,7 +18,7 @@ from ari_recorder.evidence.verify import verify
 from ari_recorder.model.delivery import Delivery, DeliveryState
 from ari_recorder.model.recording import ADOPTED, Note, State
 from ari_recorder.spool.adoption import Adoption
-from ari_recorder.spool.folders import Spool
+from ari_recorder.spool.places import Spools
 from ari_recorder.targets.paths import base_name
 
 from .spool_host import Host, until
@@ -444,9 +444,11 @@ def test_the_note_of_where_it_came_from_is_not_doubled(host: Host, dead: Host) -
     """Adopted here, and from here by a third."""
     dead.captured("r-1")
     host.told("spool", "adopt", str(dead.spool.root))
-    third = Spool(host.folder / "third")
-    with third:
-        Adoption(third).take(host.spool.root / "r-1")
+    third = Spools(host.folder / "third", state=host.folder / "third-state")
+    third.root.mkdir()
+    told: list[str] = []
+    Adoption(third, told.append).take(host.spool.root / "r-1")
+    assert told == ["r-1"]
     folder = third.get("r-1")
     assert folder is not None
     notes: list[Note] = [note for note in folder.load().notes if note.what == ADOPTED]

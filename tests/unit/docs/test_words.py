@@ -10,7 +10,7 @@ from ari_recorder.capture.gate import UNKNOWN_WISH, result_variables
 from ari_recorder.capture.wish import NOTHING, read_wish
 from ari_recorder.model.call import Direction
 from ari_recorder.model.errors import CODES
-from ari_recorder.model.recording import ADOPTED, Recording, State
+from ari_recorder.model.recording import ADOPTED, ORPHANED, RESEALED, Recording, State
 from ari_recorder.rules.decide import REASONS
 from ari_recorder.runtime.pbx.failure_desk import REMEDIES
 from ari_recorder.spool.stuck import STUCK
@@ -44,9 +44,13 @@ def test_keys_of_the_journal() -> None:
     assert sorted(rows(FILES.text, "In the spool")) == sorted(Recording.__slots__)
 
 
+OF_ADMINS = {ADOPTED, ORPHANED, RESEALED}
+"""Notes of what a person had done."""
+
+
 def test_words_in_notes() -> None:
     written = re.findall(r"(?:ledger\.note|self\.note|\bNote)\(\s*[\w.]+,\s*\"([\w-]+)\"", CAPTURE)
-    assert set(rows(FILES.text, "Words in notes")) == {*written, "hold", "unhold", STUCK, ADOPTED}
+    assert set(rows(FILES.text, "Words in notes")) == {*written, "hold", "unhold", STUCK, *OF_ADMINS}
     assert len(set(written)) > 6
 
 

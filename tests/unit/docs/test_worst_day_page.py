@@ -16,12 +16,13 @@ from ari_recorder.model.recording import State
 from tests.unit.cli.conftest import dead, foreign_keyring, host, keyring
 from tests.unit.cli.spool_host import Host, until
 from tests.unit.cli.test_spool_commands import BLOCKED
+from tests.unit.cli.test_spool_orphans import leave_legs
 
 from .pages import page
 
 __all__ = ["dead", "foreign_keyring", "host", "keyring"]
 
-(LOOK, ADOPT, RESCUED, MISSING, LOST, BOTH, WAITING, EXPORT, TARGET, AGAIN, BY_HAND, STUCK) = page(
+(LOOK, ADOPT, RESCUED, MISSING, LOST, BOTH, WAITING, EXPORT, TARGET, AGAIN, BY_HAND, ORPHANS, STUCK) = page(
     "docs/howto/worst-day.md"
 ).examples("sh")
 
@@ -126,6 +127,13 @@ def test_the_lost_target_the_export_and_what_is_tried_again(desk: Desk) -> None:
     assert "1 recording(s) will be tried" not in desk.type(TARGET)  # it is due already
     with host.recorder():
         until(lambda: not host.ids(), host.log)
+
+
+def test_the_lost_journal(desk: Desk) -> None:
+    host = desk.host
+    leave_legs(host, "20261121T225046123-7f3a9c1b")
+    assert "is taken in" in desk.type(ORPHANS, "20261121T225046123-7f3a9c1b")
+    assert host.ids() == ["20261121T225046123-7f3a9c1b"]
 
 
 def test_the_damaged_journal(desk: Desk) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import subprocess
 import threading
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ari_recorder.evidence.chain import Chain
+from ari_recorder.disk import durable
+from ari_recorder.evidence.chain import Chain, signed
 from ari_recorder.evidence.keys import Keys
 from ari_recorder.evidence.seal import seal
 from ari_recorder.evidence.verify import verify
@@ -153,9 +155,13 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path, keys: Keys) -> None:
 
 def test_fifty_at_once_make_one_chain(tmp_path: Path, keys: Keys) -> None:
     (tmp_path / keys.certificate_name).write_bytes(keys.certificate_pem)
+    folders = [tmp_path / str(number) for number in range(50)]
+    for folder in folders:
+        folder.mkdir()
     with Chain(tmp_path / "chain.log") as chain:
         threads = [
-            threading.Thread(target=seal_one, args=(number, tmp_path, keys, chain)) for number in range(50)
+            threading.Thread(target=seal_one, args=(number, folder, keys, chain))
+            for number, folder in enumerate(folders)
         ]
         for thread in threads:
             thread.start()
@@ -164,6 +170,73 @@ def test_fifty_at_once_make_one_chain(tmp_path: Path, keys: Keys) -> None:
     report = verify([tmp_path], chain_log=tmp_path / "chain.log")
     assert report.ok, report.findings
     assert report.intact == 50
+
+
+def grown(chain: Chain) -> None:
+    """Somebody else's recording is sealed meanwhile."""
+    link = chain.next(f"other-{len(chain)}", f"other-{len(chain)}", ("archive",), "c" * 64, NOON)
+    chain.append(signed(link, "e" * 64))
+
+
+def test_a_folder_that_hangs_keeps_nobody_else_from_sealing(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, back = threading.Event(), threading.Event()
+    real = durable.write_new
+
+    def write_new(path: Path, data: bytes) -> None:
+        if path.parent.name == "out":
+            hangs.set()
+            assert back.wait(30)
+        real(path, data)
+
+    monkeypatch.setattr(durable, "write_new", write_new)
+    (tmp_path / "fine").mkdir()
+    with Chain(bench.log) as chain:
+        hung = threading.Thread(target=bench.seal, args=(chain,))
+        hung.start()
+        assert hangs.wait(30)
+        fine = threading.Thread(target=seal_one, args=(3, tmp_path / "fine", bench.keys, chain), daemon=True)
+        fine.start()
+        fine.join(10)
+        sealed = chain.link_of("id-00003")
+        back.set()
+        hung.join()
+    assert sealed is not None
+    assert sealed.number == 2
+    report = verify([bench.folder / "out", tmp_path / "fine"], chain_log=bench.log)
+    assert report.ok, report.findings
+    assert report.intact == 3
+
+
+def test_a_crash_at_any_moment_while_others_seal(
+    tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link came in between, so that the files are written once more."""
+    real = Chain.turn
+
+    def turn(chain: Chain) -> AbstractContextManager[None]:
+        grown(chain)
+        return real(chain)
+
+    moment = 0
+    while True:
+        moment += 1
+        bench = Bench(tmp_path / str(moment), keys)
+        with monkeypatch.context() as patch:
+            patch.setattr(Chain, "turn", turn)
+            watched = bench.dies(moment, "inside")
+        sealed = bench.restart()
+        assert bench.log.read_bytes().count(b'"id-00002"') == 1
+        report = verify([bench.folder / "out"], chain_log=bench.log, part=True)
+        assert report.ok, report.findings
+        assert report.intact == 2
+        names = {path.name for path in (bench.folder / "out").iterdir()}
+        assert {name for name in names if not name.startswith(base_name(1))} == {f.name for f in sealed.files}
+        if len(watched.touches) < moment:
+            break
+    assert watched.touches.count("append") == 2
+    assert len([touch for touch in watched.touches if touch.startswith("write_new")]) == 8
 
 
 def test_changed_audio_is_not_sealed(bench: Bench) -> None:

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ari_recorder.cli.app import app
 from ari_recorder.evidence.chain import Chain
 from ari_recorder.evidence.keys import Keys
 from ari_recorder.evidence.verify import verify
@@ -163,14 +165,23 @@ def test_a_given_certificate_may_be_der(archive: Archive, tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def two_targets(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> dict[str, Path]:
     """Recordings 1…8; all go to `near`, every second one also to `far`, number 5 only to `far`."""
-    place = tmp_path_factory.mktemp("two")
+    return two_archives(tmp_path_factory.mktemp("two"), keys, {5: ("far",)})
+
+
+@pytest.fixture(scope="module")
+def far_within_near(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> dict[str, Path]:
+    """Recordings 1…8; all go to `near`, every second one also to `far`."""
+    return two_archives(tmp_path_factory.mktemp("within"), keys, {})
+
+
+def two_archives(place: Path, keys: Keys, special: dict[int, tuple[str, ...]]) -> dict[str, Path]:
     archives = {name: place / name for name in ("near", "far", "log")}
     for root in archives.values():
         root.mkdir()
         (root / keys.certificate_name).write_bytes(keys.certificate_pem)
     with Chain(archives["log"] / "chain.log") as chain:
         for number in range(1, 9):
-            targets = ("far",) if number == 5 else ("near", "far") if number % 2 == 0 else ("near",)
+            targets = special.get(number, ("near", "far") if number % 2 == 0 else ("near",))
             work = place / str(number)
             work.mkdir()
             sealed = seal_one(number, work, keys, chain, targets=targets)
@@ -188,6 +199,10 @@ def test_each_archive_proves_itself(two_targets: dict[str, Path], target: str, c
     done = check(two_targets[target])
     assert done.returncode == 0, done.stdout
     assert f"counted as archive of target {target}, last number {count}" in done.stdout
+    assert "was guessed" in done.stdout
+    assert "was guessed" not in check("-t", target, two_targets[target]).stdout
+    told_by_command = CliRunner().invoke(app, ["verify", str(two_targets[target])]).output
+    assert "was guessed: name its target with --target" in " ".join(told_by_command.split())
 
 
 def test_a_gap_in_an_archive_of_a_part(two_targets: dict[str, Path], tmp_path: Path) -> None:
@@ -202,15 +217,55 @@ def test_a_gap_in_an_archive_of_a_part(two_targets: dict[str, Path], tmp_path: P
     assert f"number 3 is missing ({base_name(5)}, named by {base_name(6)})" in done.stdout
 
 
-def test_a_part_that_poses_as_another_archive(two_targets: dict[str, Path], tmp_path: Path) -> None:
-    """Thinned out to what `far` also holds, `near` looks whole, unless one says which archive it is."""
-    near = tmp_path / "near"
-    shutil.copytree(two_targets["near"], near)
-    for number in (1, 3, 7):
-        for path in near.glob(f"{base_name(number)}*"):
+def thinned(near: Path, tmp_path: Path) -> Path:
+    """A copy of `near` that holds nothing but what `far` holds too."""
+    copy = tmp_path / "near"
+    shutil.copytree(near, copy)
+    for number in (1, 3, 5, 7):
+        for path in copy.glob(f"{base_name(number)}*"):
             path.unlink()
-    assert "missing" in told(verify([near], target="near"))
-    assert "missing" in check("-t", "near", near).stdout
+    return copy
+
+
+def test_a_thinned_out_archive_by_name(far_within_near: dict[str, Path], tmp_path: Path) -> None:
+    near = thinned(far_within_near["near"], tmp_path)
+    assert "number 1 is missing" in told(verify([near], target="near"))
+    assert "number 1 is missing" in check("-t", "near", near).stdout
+
+
+def test_a_thinned_out_archive_does_not_pass_as_anothers(
+    far_within_near: dict[str, Path], certificate: Path, tmp_path: Path
+) -> None:
+    """Whole when counted as `far`: whoever does not name the target is told that all may not be well."""
+    near = thinned(far_within_near["near"], tmp_path)
+    expected = (
+        f"{base_name(2)}.sig: this may be the archive of target far, or the archive of target near with 4 "
+        "missing: name the target (--target, -t)."
+    )
+    report = verify([near], certificate=certificate, chain_log=far_within_near["log"] / "chain.log")
+    assert not report.ok
+    assert [finding.code for finding in report.findings] == ["evidence.unnamed"]
+    assert expected in told(report)
+    assert report.intact == 4, "each recording is intact by itself"
+    done = check("-c", certificate, near)
+    assert done.returncode == 1
+    assert expected in done.stdout
+    assert "4 intact by themselves, 1 findings" in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_target_decides_between_two_that_fit(far_within_near: dict[str, Path], tmp_path: Path) -> None:
+    log = far_within_near["log"] / "chain.log"
+    for name in ("near", "far"):
+        report = verify([far_within_near[name]], chain_log=log, target=name)
+        assert report.ok, told(report)
+        assert check("-t", name, far_within_near[name]).returncode == 0
+    near = far_within_near["near"]
+    assert verify([near], chain_log=log).ok, "nothing is missing by any count"
+    assert check(near).returncode == 0
+    part = thinned(near, tmp_path)
+    assert verify([part], part=True).ok
+    assert check("-p", part).returncode == 0
 
 
 def test_recordings_that_belong_elsewhere(two_targets: dict[str, Path]) -> None:
