@@ -20,6 +20,8 @@ LIVE = ("tests/integration", "tests/crash", "tests/soak")
 """Real calls, one test after the other."""
 
 PYTEST = (sys.executable, "-m", "pytest")
+PATIENCE = 600
+"""Seconds for a quick test: calls may keep it waiting."""
 HERE = Path(__file__).parent
 GRACE = 60.0
 """Seconds that a half gets to clear up when it is told to stop."""
@@ -47,7 +49,7 @@ class _Halves:
 
     def __enter__(self) -> _Halves:
         self.quick = subprocess.Popen(
-            [*PYTEST, "-n", "2", "--dist", "worksteal", *quick()],
+            [*PYTEST, "-n", "2", "--dist", "worksteal", f"--timeout={PATIENCE}", *quick()],
             stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said, preexec_fn=_modest,
         )  # fmt: skip
         self.live = subprocess.Popen([*PYTEST, *LIVE], stdin=subprocess.DEVNULL)
