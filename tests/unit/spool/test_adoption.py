@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,10 +96,9 @@ def free(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, free: dict[str, int]) -> Iterator[Scene]:
-    with pytest.MonkeyPatch.context() as patched:  # also where the tests lie on one
-        patched.setattr(place_module.Place, "volatile", False)
-        yield Scene(tmp_path)
+def scene(tmp_path: Path, free: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> Scene:
+    monkeypatch.setattr(place_module.Place, "volatile", False)  # also where the tests lie on a RAM disk
+    return Scene(tmp_path)
 
 
 # Where it is put -------------------------------------------------------------------------------------------
