@@ -166,6 +166,7 @@ def test_a_pbx_goes_away_and_comes_back_over_a_kill(pbx22: Pbx, tmp_path: Path) 
 
         cable.mend()
         all_of_it.wait("the recovery", lambda: len(all_of_it.told) == 2)
+        all_of_it.wait("the same at the webhook", lambda: ("ended", "pbx:lab") in all_of_it.events)
         first, second = all_of_it.told
         assert first.startswith("CRITICAL: ")
         assert second.startswith("OVER: ")

@@ -9,7 +9,7 @@ from pathlib import Path
 from ari_recorder.evidence.verify import verify
 from ari_recorder.targets.base import is_part
 from tests.crash.calls import refusal_lines, spool_of
-from tests.integration.scene import Result
+from tests.integration.scene import Result, moment
 from tests.phones import Call
 from tests.phones.judge import judge
 
@@ -20,7 +20,7 @@ FLUSHED = 2.6
 """Seconds. Asterisk writes at least every 2 s what it recorded (ASTERISK.md, "Files"), in whole buffers."""
 
 TAKEN_UP = 0.2
-"""Seconds after the recording's begin in which frames that were sent before it may still be on their way."""
+"""Seconds after a leg's begin in which frames that were sent before it may still be on their way."""
 
 
 def account(ground: Ground, lines: Lines) -> Counter[str]:
@@ -54,16 +54,19 @@ def _end_of(fate: Fate, results: list[Result], lines: Lines) -> str:
         _assert_begun(fate, mine[0])
         return "cut off"
     if not fate.rolled_at:
-        _assert_whole_since(mine[0].begins_at + TAKEN_UP, fate, mine[0])
+        _assert_whole_since_begun(fate, mine[0])
         return "recorded late"
     lines.traffic.judge(fate.spoken, mine)
     return "whole"
 
 
-def _assert_whole_since(begin: float, fate: Fate, result: Result) -> None:
+def _assert_whole_since_begun(fate: Fate, result: Result) -> None:
     """A call that was found late: from then on every frame is there, in order and unaltered."""
+    first = result.metadata["segments"][0]
     for side, channel, end in _sides(fate, result):
         verdict = judge(channel, end.sent)
+        leg = first["remote" if side == "left" else "local"]
+        begin = TAKEN_UP + (moment(leg["started_at"]) if leg["started_at"] else result.begins_at)
         owed = {n for n, at in enumerate(end.sent_at) if at >= begin}
         wrong = [*({*verdict.missing, *verdict.damaged} & owed), *verdict.doubled, *verdict.backwards]
         assert not wrong, f"{side} of {result.file.stem}: {verdict}"
