@@ -86,6 +86,18 @@ def test_whoever_takes_the_call_over_later_changes_nothing() -> None:
     assert pbx.finished[0].setting.name == "everybody"
 
 
+def test_a_call_that_nobody_recorded_is_recorded_once_it_is_handed_to_a_user_for_whom_a_setting_is() -> None:
+    pbx = house(FOR_SOME)
+    caller = pbx.inbound()
+    pbx.answer(caller, user("1002"))
+    assert not pbx.board.sessions
+    pbx.leave("user-1")
+    pbx.answer(caller, user("1001", "user-2"))
+    pbx.hang_up(caller)
+    assert [(r.state, r.setting.name) for r in pbx.finished] == [(State.CAPTURED, "of 1001")]
+    assert not pbx.refusals
+
+
 FOR_SOME = """
 [[trunk]]
 name = "berlin"
@@ -223,3 +235,24 @@ def test_a_recorder_that_is_restarted_after_the_gate_still_records_for_the_user(
     after.hang_up(caller)
     assert [(r.state, r.setting.name) for r in after.finished] == [(State.CAPTURED, "of 1001")]
     assert not after.refusals
+
+
+HOTLINE = FOR_SOME.replace('users = ["1001"]', 'users = ["100"]').replace("of 1001", "of the hotline")
+
+
+@pytest.mark.parametrize("answers", ["1001", "1002"])
+def test_a_setting_for_the_extension_that_was_dialled_keeps_the_call_whoever_answers(answers: str) -> None:
+    pbx = house(HOTLINE)
+    caller = pbx.inbound("+4930999888", "100")
+    group(pbx, caller, answers)
+    pbx.hang_up(caller)
+    assert [(r.state, r.setting.name) for r in pbx.finished] == [(State.CAPTURED, "of the hotline")]
+    assert not pbx.refusals
+
+
+def test_who_rang_before_is_not_taken_for_what_was_dialled() -> None:
+    pbx = house(FOR_SOME + AND_1002)
+    caller = pbx.inbound("+4915112345678", "100")
+    group(pbx, caller, "1002")
+    pbx.hang_up(caller)
+    assert [recording.reason for recording in pbx.finished] == ["exception"]
