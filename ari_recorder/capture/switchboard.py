@@ -27,6 +27,7 @@ from .ledger import Surroundings
 from .lines import Lines
 from .pair import channel_of, recording_in, recording_of
 from .session import Session
+from .unrecorded import Unrecorded
 from .wish import NOTHING, read_wish
 
 
@@ -69,10 +70,7 @@ class Switchboard:
         self._decided: dict[str, CallFacts] = {}
         self._finished: set[str] = set()
         """Living channels whose recording is over (refused or failed): not to be begun again."""
-        self._excepted: set[str] = set()
-        """Living channels of which the log says already that an exception list holds them."""
-        self._awaiting: dict[str, Decision] = {}
-        """Living channels that only a setting for a user who is rung could record: not logged yet."""
+        self._unrecorded = Unrecorded()
 
     def handle(self, event: ev.Event) -> list[Order]:
         """Whatever the PBX, a timer or a command's result says."""
@@ -81,7 +79,7 @@ class Switchboard:
         for session in self._concerned(event):
             orders += self.each(lambda told=session: self._ordered(told, told.handle(event)))  # type: ignore[misc]
         if isinstance(event, ev.ChannelGone):
-            self._forget(event.channel.id)
+            orders += self._forget(event.channel.id)
         return orders
 
     # -- which sessions an event is for -----------------------------------------------------------------
@@ -132,8 +130,6 @@ class Switchboard:
             case ev.Dialled(at=at, status="ANSWER", peer=peer, caller=caller) if caller is not None:
                 origin = self.lines.origin(caller.id) or caller
                 return self._answered_by(at, origin, peer) or self._missed(event, origin, caller)
-            case ev.ChannelGone(channel=channel):
-                return self._unrecorded(channel.id)
             case ev.GateEntered(at=at, channel=channel, arguments=arguments):
                 return self._at_gate(at, channel, arguments)
         return []
@@ -202,9 +198,10 @@ class Switchboard:
         facts = replace(facts, at=at)
         decision = self.judge.decide(facts)
         if not decision.record:
-            # Of any other reason the first decision was logged, and one that rings many is logged once.
-            known = decision.reason != "exception" or origin.id in self._excepted
-            return [] if known else [Order(origin.id, self._refusal(origin.id, decision))]
+            # Any other reason the first decision told; who is rung next may have it recorded all the same.
+            if decision.reason == "exception":
+                self._unrecorded.hold(origin.id, decision)
+            return []
         self._decided[origin.id] = facts
         session = self._open(origin, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())
@@ -227,7 +224,7 @@ class Switchboard:
             chosen = self.judge.chosen(decision, facts)
             return self._ordered(session, session.rechosen(chosen, facts.direction))
         refused = self._ordered(session, session.refuse(at, decision.reason))
-        return [Order(origin.id, self._refusal(origin.id, decision)), *refused]
+        return [*_logged(self._unrecorded.log(origin.id, decision)), *refused]
 
     def _rung(self, origin: ev.Channel, peer: ev.Channel) -> CallFacts | None:
         """The facts of a call that was decided, with the user whom this leg rings; None where it rings none,
@@ -256,27 +253,9 @@ class Switchboard:
         self._decided[channel.id] = facts
         decision = self.judge.decide(facts)
         if not decision.record:
-            return self._refused(channel.id, decision)
+            return _logged(self._unrecorded.refused(channel.id, decision, facts))
         session = self._open(channel, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())
-
-    def _refused(self, channel: str, decision: Decision) -> list[Order]:
-        """Logged at once, or at the call's end where a user who is rung may still have it recorded."""
-        if decision.awaits_user:
-            self._awaiting[channel] = decision
-            return []
-        return [Order(channel, self._refusal(channel, decision))]
-
-    def _unrecorded(self, channel: str) -> list[Order]:
-        """The call is over, and nobody was rung for whom it is recorded."""
-        decision = self._awaiting.get(channel)
-        return [Order(channel, self._refusal(channel, decision))] if decision is not None else []
-
-    def _refusal(self, channel: str, decision: Decision) -> Refuse:
-        self._awaiting.pop(channel, None)
-        if decision.reason == "exception":
-            self._excepted.add(channel)
-        return Refuse(channel, decision.reason, decision.because)
 
     def _open(self, channel: ev.Channel, facts: CallFacts, chosen: Chosen) -> Session:
         recording = Recording(
@@ -302,7 +281,7 @@ class Switchboard:
             deliveries=tuple(Delivery(target) for target in chosen.targets),
         )
         session = Session(recording, self.world)
-        self._awaiting.pop(channel.id, None)
+        self._unrecorded.recorded(channel.id)
         self.sessions[recording.id] = session
         return session
 
@@ -338,7 +317,7 @@ class Switchboard:
         if not decision.record:
             over = session is not None or channel.id in self._finished
             decision = replace(decision, awaits_user=decision.awaits_user and not over)
-            log = [] if logged else self._refused(channel.id, decision)
+            log = [] if logged else _logged(self._unrecorded.refused(channel.id, decision, facts))
             result = result_variables("noted" if decision.awaits_user else "refused", None, misread)
             ended = self._ordered(session, session.refuse(at, decision.reason)) if session is not None else []
             return [*ended, *log, Order(channel.id, LetGo(channel.id, result))]
@@ -367,8 +346,7 @@ class Switchboard:
         known = self._decided.keys() | self._wishes.keys() | self._finished
         orders: list[Order] = []
         for gone in known - self.lines.channels.keys():
-            orders += self._unrecorded(gone)
-            self._forget(gone)
+            orders += self._forget(gone)
         return orders
 
     def _ordered(self, session: Session, commands: list[Command]) -> list[Order]:
@@ -377,13 +355,16 @@ class Switchboard:
             self._finished.add(session.channel)
         return [Order(session.recording.id, command) for command in commands]
 
-    def _forget(self, channel: str) -> None:
+    def _forget(self, channel: str) -> list[Order]:
         self._wishes.pop(channel, None)
         self._decided.pop(channel, None)
         self._finished.discard(channel)
-        self._excepted.discard(channel)
-        self._awaiting.pop(channel, None)
         self.lines.forget(channel)
+        return _logged(self._unrecorded.gone(channel))
+
+
+def _logged(refusals: list[Refuse]) -> list[Order]:
+    return [Order(refusal.channel, refusal) for refusal in refusals]
 
 
 def _ids(channel: ev.Channel | None) -> set[str]:
