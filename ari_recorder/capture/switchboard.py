@@ -28,7 +28,7 @@ from .lines import Lines
 from .pair import channel_of, recording_in, recording_of
 from .session import Session
 from .unrecorded import Unrecorded
-from .wish import NOTHING, read_wish
+from .wish import NOTHING, obeyed, read_wish, read_written
 
 
 class Judge(Protocol):
@@ -136,7 +136,7 @@ class Switchboard:
 
     def decide_late(self, channel: ev.Channel, facts: CallFacts, snapshot: ev.Snapshot) -> list[Order]:
         """A call that began while nobody listened (`capture/reconcile.py`)."""
-        orders = self._decide(channel, facts)
+        orders = self._decide(channel, obeyed(facts, self._asked_before(channel, facts)))
         for session in self._following({channel.id}):
             session.ledger.away(snapshot, "the call began while the recorder was away")
             orders += self._ordered(session, session.found_joined(snapshot))
@@ -151,6 +151,11 @@ class Switchboard:
         for session in self._following(channels):
             session.ledger.note(event.at, "away", "the call began while the recorder was away")
         return orders
+
+    def stays_refused(self, channel: ev.Channel, facts: CallFacts) -> None:
+        """What an earlier recorder refused is known, as is what was asked for it, and not begun again."""
+        self._decided[channel.id] = obeyed(facts, self._asked_before(channel, facts))
+        self._finished.add(channel.id)
 
     def was_decided(self, channel: str) -> bool:
         return channel in self._decided
@@ -179,8 +184,8 @@ class Switchboard:
             return self._decide(peer, calls.outbound(at, origin, peer, trunk, dialstring, wish))
         if origin.id in self._decided:
             return self._user_known(at, origin, peer)
-        if origin.technology == "Local":
-            return []
+        if origin.technology == "Local" or self.judge.trunk_of(origin.endpoint) is not None:
+            return []  # a call from outside is decided when it comes in
         return self._decide(origin, calls.internal(at, origin, peer, dialstring, wish))
 
     def _originated(self, at: datetime, peer: ev.Channel, dialstring: str) -> list[Order]:
@@ -240,6 +245,15 @@ class Switchboard:
         wishes = [self._wishes[each] for each in channels if each in self._wishes]
         wishes += [self._decided[each].wish for each in channels if each in self._decided]
         return next((wish for wish in wishes if wish != NOTHING), NOTHING)
+
+    def _asked_before(self, channel: ev.Channel, facts: CallFacts) -> Wish:
+        """What was asked before the recorder came back; of a call that goes out, on its caller's channel."""
+        if facts.direction is not Direction.OUTBOUND:
+            return self._asked(channel.id)
+        known = ((each, self.lines.channels.get(each)) for each in self._wishes)
+        line = channel.linkedid
+        same = (each for each, other in known if line and other is not None and other.linkedid == line)
+        return self._asked(channel.id, *self.lines.bridged_with(channel.id), *same)
 
     def _spoken_for(self, caller: str) -> bool:
         """A leg called for a call whose trunk channel was decided upon already is no call of its own."""
@@ -301,8 +315,9 @@ class Switchboard:
             wish = self._asked(channel.id)
         if facts is None:
             self._wishes[channel.id] = wish
-            return [Order(channel.id, LetGo(channel.id, result_variables("noted", None, misread)))]
-        facts = replace(facts, wish=wish, direction=wish.direction or facts.direction)
+            return [Order(channel.id, LetGo(channel.id, result_variables("noted", None, misread, wish)))]
+        facts = obeyed(facts, wish)
+        self._wishes.pop(channel.id, None)
         known = self._decided.get(channel.id)
         self._decided[channel.id] = facts
         return self._judged_at_gate(at, channel, facts, misread, logged=known == facts)
@@ -318,7 +333,8 @@ class Switchboard:
             over = session is not None or channel.id in self._finished
             decision = replace(decision, awaits_user=decision.awaits_user and not over)
             log = [] if logged else _logged(self._unrecorded.refused(channel.id, decision, facts))
-            result = result_variables("noted" if decision.awaits_user else "refused", None, misread)
+            word = "noted" if decision.awaits_user else "refused"
+            result = result_variables(word, None, misread, facts.wish)
             ended = self._ordered(session, session.refuse(at, decision.reason)) if session is not None else []
             return [*ended, *log, Order(channel.id, LetGo(channel.id, result))]
         chosen = self.judge.chosen(decision, facts)
@@ -347,6 +363,8 @@ class Switchboard:
         orders: list[Order] = []
         for gone in known - self.lines.channels.keys():
             orders += self._forget(gone)
+        for channel, wish in snapshot.wishes.items():
+            self._wishes.setdefault(channel, read_written(wish))
         return orders
 
     def _ordered(self, session: Session, commands: list[Command]) -> list[Order]:

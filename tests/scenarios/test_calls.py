@@ -393,7 +393,7 @@ def reborn(pbx: SimulatedPbx) -> SimulatedPbx:
     """The same PBX with a recorder that knows only its journal."""
     again = SimulatedPbx(pbx.rules)
     again.now = pbx.now
-    for name in ("channels", "formats", "snoops", "snoop_rate", "open_files", "bridge"):
+    for name in ("channels", "formats", "snoops", "snoop_rate", "open_files", "bridge", "let_go"):
         setattr(again, name, getattr(pbx, name))
     journal = [r for r in pbx.saved.values() if r.state in (State.DECIDED, State.CAPTURING)]
     again.carry_out(reconcile(again.board, journal, again.snapshot()))
