@@ -1,4 +1,4 @@
-"""Calls that are not recorded: each is logged as refused once, and none that is recorded after all."""
+"""Calls that are not recorded: logged as refused once, and not before it is certain for whom they ring."""
 
 from __future__ import annotations
 
