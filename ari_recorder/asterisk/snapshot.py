@@ -19,8 +19,11 @@ log = logging.getLogger(__name__)
 
 RUNNING = frozenset({"queued", "recording", "paused"})
 
-RESULT = "ARI_RECORDER_RESULT"
-"""The channel variable in which the gate leaves what became of a call (`capture.gate`)."""
+RESULT, WISH = "ARI_RECORDER_RESULT", "ARI_RECORDER_WISH"
+"""The channel variables in which the gate leaves what became of a call, and what was asked for it."""
+
+UNRECORDED = ("noted", "refused")
+"""Results with which the gate leaves the wish (`capture.gate.result_variables`)."""
 
 
 async def read_snapshot(client: AriClient, application: str, wanted: Iterable[str] = ()) -> Snapshot:
@@ -36,7 +39,8 @@ async def read_snapshot(client: AriClient, application: str, wanted: Iterable[st
     channels = await _channels(client, {*gated, *(each for bridge in bridges for each in bridge.channels)})
     followable = [channel.id for channel in channels if not is_snoop(channel)]
     running = await in_turns(partial(_runs, client), names)
-    results = await in_turns(partial(_result, client), followable)
+    results = await _variables(client, RESULT, followable)
+    unrecorded = [channel for channel, result in results.items() if result in UNRECORDED]
     return Snapshot(
         at=at,
         channels=tuple(channels),
@@ -44,7 +48,8 @@ async def read_snapshot(client: AriClient, application: str, wanted: Iterable[st
         live_recordings=frozenset(name for name, runs in zip(names, running, strict=True) if runs),
         gated=gated,
         asterisk_began_at=began_at,
-        results={channel: said for channel, said in zip(followable, results, strict=True) if said},
+        results=results,
+        wishes=await _variables(client, WISH, unrecorded),
     )
 
 
@@ -101,9 +106,15 @@ async def _runs(client: AriClient, name: str) -> bool:
         return False
 
 
-async def _result(client: AriClient, channel: str) -> str:
-    """ "" where the variable is not set, or the channel has gone meanwhile."""
+async def _variables(client: AriClient, name: str, channels: Iterable[str]) -> dict[str, str]:
+    """By channel; none of those that have not set it, or have gone meanwhile."""
+    asked = tuple(channels)
+    values = await in_turns(partial(_variable, client, name), asked)
+    return {channel: value for channel, value in zip(asked, values, strict=True) if value}
+
+
+async def _variable(client: AriClient, name: str, channel: str) -> str:
     try:
-        return await client.channels.get_variable(channel, RESULT)
+        return await client.channels.get_variable(channel, name)
     except RefusedError:
         return ""

@@ -27,10 +27,12 @@ def inbound(at: datetime, channel: ev.Channel, trunk: str) -> CallFacts:
 
 
 def rung(facts: CallFacts, peer: ev.Channel) -> CallFacts:
-    """With the user whom a leg rings. What a user dialled stays the callee of an internal call: it may be a
-    group that an exception list or a setting names."""
-    callee = facts.callee if facts.direction is Direction.INTERNAL else peer.caller
-    return replace(facts, callee=callee, callee_names=names_of(peer))
+    """With the user whom a leg rings. What was dialled stays known, whoever of a group is rung: a setting or
+    an exception list may name it. In an internal call it stays the callee."""
+    if facts.direction is Direction.INTERNAL:
+        return replace(facts, callee_names=names_of(peer))
+    dialled = (facts.trunk_number,) if facts.trunk_number else ()
+    return replace(facts, callee=peer.caller, callee_names=(*names_of(peer), *dialled))
 
 
 def outbound(

@@ -225,6 +225,8 @@ class Snapshot:
     """Ids of the channels that are inside our Stasis application, snoops included."""
     results: Mapping[str, str] = field(default_factory=dict)
     """Channel id → ARI_RECORDER_RESULT, where the gate has set it: a refusal outlives the recorder."""
+    wishes: Mapping[str, str] = field(default_factory=dict)
+    """Channel id → ARI_RECORDER_WISH, where the gate has set it (`capture.wish.written`)."""
     asterisk_began_at: datetime | None = None
     """Since when this Asterisk runs (its own clock): calls of before ended with the one before it."""
     presumed_dead: bool = False

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
+from ..model.call import Wish
 from ..model.recording import Announcement, OnFailure, Recording
 from .commands import Command, LetGo, Play
 from .ledger import Ledger
+from .wish import NOTHING, written
 
 SOON = 6.0
 """Seconds in which a call without prompts is let go whatever happens. Usual is 30 ms; a disk that hangs is
@@ -112,14 +114,19 @@ class Gate:
         self._ledger.change(announcements=(*before, replace(last, **fields)))  # type: ignore[arg-type]
 
 
-def result_variables(result: str, recording: Recording | None, failure: str = "") -> Mapping[str, str]:
+def result_variables(
+    result: str, recording: Recording | None, failure: str = "", wish: Wish = NOTHING
+) -> Mapping[str, str]:
     """What the dialplan finds after the gate (FEATURES R8).
 
     `result`: `recording`, `refused`, `failed`, or `noted`: decided once somebody is called. That is a user's
     own call, or one that only settings for certain users can take.
     `failure`: a word of `capture.failure.Failure`, UNKNOWN_WISH, or `defect`, `overdue` (runtime).
+    `wish`: of a call without recording, for a recorder that is restarted before the call is decided.
     """
     values = {"ARI_RECORDER_RESULT": result}
+    if wish != NOTHING:
+        values["ARI_RECORDER_WISH"] = written(wish)
     if failure:
         values["ARI_RECORDER_FAILURE"] = failure
     if recording is not None:

@@ -96,7 +96,10 @@ def _unknown(board: Switchboard, channel: ev.Channel, snapshot: ev.Snapshot) -> 
         return board.handle(ev.GateEntered(snapshot.at, channel, arguments))
     facts = _facts_of_late(board, channel, snapshot)
     refused = snapshot.results.get(channel.id) == "refused" or board.world.refused(channel.id)
-    if facts is None or refused or board.was_decided(channel.id):
+    if facts is None or board.was_decided(channel.id):
+        return []
+    if refused:
+        board.stays_refused(channel, facts)
         return []
     if _was_dialled(channel) and board.is_part_of_a_call(channel.id):
         return []

@@ -27,7 +27,8 @@ from .ledger import Surroundings
 from .lines import Lines
 from .pair import channel_of, recording_in, recording_of
 from .session import Session
-from .wish import NOTHING, read_wish
+from .unrecorded import Unrecorded
+from .wish import NOTHING, obeyed, read_wish, read_written
 
 
 class Judge(Protocol):
@@ -69,10 +70,7 @@ class Switchboard:
         self._decided: dict[str, CallFacts] = {}
         self._finished: set[str] = set()
         """Living channels whose recording is over (refused or failed): not to be begun again."""
-        self._excepted: set[str] = set()
-        """Living channels of which the log says already that an exception list holds them."""
-        self._awaiting: dict[str, Decision] = {}
-        """Living channels that only a setting for a user who is rung could record: not logged yet."""
+        self._unrecorded = Unrecorded()
 
     def handle(self, event: ev.Event) -> list[Order]:
         """Whatever the PBX, a timer or a command's result says."""
@@ -81,7 +79,7 @@ class Switchboard:
         for session in self._concerned(event):
             orders += self.each(lambda told=session: self._ordered(told, told.handle(event)))  # type: ignore[misc]
         if isinstance(event, ev.ChannelGone):
-            self._forget(event.channel.id)
+            orders += self._forget(event.channel.id)
         return orders
 
     # -- which sessions an event is for -----------------------------------------------------------------
@@ -132,15 +130,13 @@ class Switchboard:
             case ev.Dialled(at=at, status="ANSWER", peer=peer, caller=caller) if caller is not None:
                 origin = self.lines.origin(caller.id) or caller
                 return self._answered_by(at, origin, peer) or self._missed(event, origin, caller)
-            case ev.ChannelGone(channel=channel):
-                return self._unrecorded(channel.id)
             case ev.GateEntered(at=at, channel=channel, arguments=arguments):
                 return self._at_gate(at, channel, arguments)
         return []
 
     def decide_late(self, channel: ev.Channel, facts: CallFacts, snapshot: ev.Snapshot) -> list[Order]:
         """A call that began while nobody listened (`capture/reconcile.py`)."""
-        orders = self._decide(channel, facts)
+        orders = self._decide(channel, obeyed(facts, self._asked_before(channel, facts)))
         for session in self._following({channel.id}):
             session.ledger.away(snapshot, "the call began while the recorder was away")
             orders += self._ordered(session, session.found_joined(snapshot))
@@ -155,6 +151,11 @@ class Switchboard:
         for session in self._following(channels):
             session.ledger.note(event.at, "away", "the call began while the recorder was away")
         return orders
+
+    def stays_refused(self, channel: ev.Channel, facts: CallFacts) -> None:
+        """What an earlier recorder refused is known, as is what was asked for it, and not begun again."""
+        self._decided[channel.id] = obeyed(facts, self._asked_before(channel, facts))
+        self._finished.add(channel.id)
 
     def was_decided(self, channel: str) -> bool:
         return channel in self._decided
@@ -183,8 +184,8 @@ class Switchboard:
             return self._decide(peer, calls.outbound(at, origin, peer, trunk, dialstring, wish))
         if origin.id in self._decided:
             return self._user_known(at, origin, peer)
-        if origin.technology == "Local":
-            return []
+        if origin.technology == "Local" or self.judge.trunk_of(origin.endpoint) is not None:
+            return []  # a call from outside is decided when it comes in
         return self._decide(origin, calls.internal(at, origin, peer, dialstring, wish))
 
     def _originated(self, at: datetime, peer: ev.Channel, dialstring: str) -> list[Order]:
@@ -202,9 +203,10 @@ class Switchboard:
         facts = replace(facts, at=at)
         decision = self.judge.decide(facts)
         if not decision.record:
-            # Of any other reason the first decision was logged, and one that rings many is logged once.
-            known = decision.reason != "exception" or origin.id in self._excepted
-            return [] if known else [Order(origin.id, self._refusal(origin.id, decision))]
+            # Any other reason the first decision told; who is rung next may have it recorded all the same.
+            if decision.reason == "exception":
+                self._unrecorded.hold(origin.id, decision)
+            return []
         self._decided[origin.id] = facts
         session = self._open(origin, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())
@@ -227,7 +229,7 @@ class Switchboard:
             chosen = self.judge.chosen(decision, facts)
             return self._ordered(session, session.rechosen(chosen, facts.direction))
         refused = self._ordered(session, session.refuse(at, decision.reason))
-        return [Order(origin.id, self._refusal(origin.id, decision)), *refused]
+        return [*_logged(self._unrecorded.log(origin.id, decision)), *refused]
 
     def _rung(self, origin: ev.Channel, peer: ev.Channel) -> CallFacts | None:
         """The facts of a call that was decided, with the user whom this leg rings; None where it rings none,
@@ -244,6 +246,15 @@ class Switchboard:
         wishes += [self._decided[each].wish for each in channels if each in self._decided]
         return next((wish for wish in wishes if wish != NOTHING), NOTHING)
 
+    def _asked_before(self, channel: ev.Channel, facts: CallFacts) -> Wish:
+        """What was asked before the recorder came back; of a call that goes out, on its caller's channel."""
+        if facts.direction is not Direction.OUTBOUND:
+            return self._asked(channel.id)
+        known = ((each, self.lines.channels.get(each)) for each in self._wishes)
+        line = channel.linkedid
+        same = (each for each, other in known if line and other is not None and other.linkedid == line)
+        return self._asked(channel.id, *self.lines.bridged_with(channel.id), *same)
+
     def _spoken_for(self, caller: str) -> bool:
         """A leg called for a call whose trunk channel was decided upon already is no call of its own."""
         origin = self.lines.origin(caller)
@@ -256,27 +267,9 @@ class Switchboard:
         self._decided[channel.id] = facts
         decision = self.judge.decide(facts)
         if not decision.record:
-            return self._refused(channel.id, decision)
+            return _logged(self._unrecorded.refused(channel.id, decision, facts))
         session = self._open(channel, facts, self.judge.chosen(decision, facts))
         return self._ordered(session, session.begin())
-
-    def _refused(self, channel: str, decision: Decision) -> list[Order]:
-        """Logged at once, or at the call's end where a user who is rung may still have it recorded."""
-        if decision.awaits_user:
-            self._awaiting[channel] = decision
-            return []
-        return [Order(channel, self._refusal(channel, decision))]
-
-    def _unrecorded(self, channel: str) -> list[Order]:
-        """The call is over, and nobody was rung for whom it is recorded."""
-        decision = self._awaiting.get(channel)
-        return [Order(channel, self._refusal(channel, decision))] if decision is not None else []
-
-    def _refusal(self, channel: str, decision: Decision) -> Refuse:
-        self._awaiting.pop(channel, None)
-        if decision.reason == "exception":
-            self._excepted.add(channel)
-        return Refuse(channel, decision.reason, decision.because)
 
     def _open(self, channel: ev.Channel, facts: CallFacts, chosen: Chosen) -> Session:
         recording = Recording(
@@ -302,7 +295,7 @@ class Switchboard:
             deliveries=tuple(Delivery(target) for target in chosen.targets),
         )
         session = Session(recording, self.world)
-        self._awaiting.pop(channel.id, None)
+        self._unrecorded.recorded(channel.id)
         self.sessions[recording.id] = session
         return session
 
@@ -322,8 +315,9 @@ class Switchboard:
             wish = self._asked(channel.id)
         if facts is None:
             self._wishes[channel.id] = wish
-            return [Order(channel.id, LetGo(channel.id, result_variables("noted", None, misread)))]
-        facts = replace(facts, wish=wish, direction=wish.direction or facts.direction)
+            return [Order(channel.id, LetGo(channel.id, result_variables("noted", None, misread, wish)))]
+        facts = obeyed(facts, wish)
+        self._wishes.pop(channel.id, None)
         known = self._decided.get(channel.id)
         self._decided[channel.id] = facts
         return self._judged_at_gate(at, channel, facts, misread, logged=known == facts)
@@ -338,8 +332,9 @@ class Switchboard:
         if not decision.record:
             over = session is not None or channel.id in self._finished
             decision = replace(decision, awaits_user=decision.awaits_user and not over)
-            log = [] if logged else self._refused(channel.id, decision)
-            result = result_variables("noted" if decision.awaits_user else "refused", None, misread)
+            log = [] if logged else _logged(self._unrecorded.refused(channel.id, decision, facts))
+            word = "noted" if decision.awaits_user else "refused"
+            result = result_variables(word, None, misread, facts.wish)
             ended = self._ordered(session, session.refuse(at, decision.reason)) if session is not None else []
             return [*ended, *log, Order(channel.id, LetGo(channel.id, result))]
         chosen = self.judge.chosen(decision, facts)
@@ -367,8 +362,9 @@ class Switchboard:
         known = self._decided.keys() | self._wishes.keys() | self._finished
         orders: list[Order] = []
         for gone in known - self.lines.channels.keys():
-            orders += self._unrecorded(gone)
-            self._forget(gone)
+            orders += self._forget(gone)
+        for channel, wish in snapshot.wishes.items():
+            self._wishes.setdefault(channel, read_written(wish))
         return orders
 
     def _ordered(self, session: Session, commands: list[Command]) -> list[Order]:
@@ -377,13 +373,16 @@ class Switchboard:
             self._finished.add(session.channel)
         return [Order(session.recording.id, command) for command in commands]
 
-    def _forget(self, channel: str) -> None:
+    def _forget(self, channel: str) -> list[Order]:
         self._wishes.pop(channel, None)
         self._decided.pop(channel, None)
         self._finished.discard(channel)
-        self._excepted.discard(channel)
-        self._awaiting.pop(channel, None)
         self.lines.forget(channel)
+        return _logged(self._unrecorded.gone(channel))
+
+
+def _logged(refusals: list[Refuse]) -> list[Order]:
+    return [Order(refusal.channel, refusal) for refusal in refusals]
 
 
 def _ids(channel: ev.Channel | None) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..model.call import Direction, Wish
+from ..model.call import CallFacts, Direction, Wish
 
 NOTHING = Wish()
 
@@ -32,3 +32,25 @@ def read_wish(arguments: tuple[str, ...]) -> tuple[Wish, tuple[str, ...]]:
             case _:
                 unknown.append(argument)
     return wish, tuple(unknown)
+
+
+def written(wish: Wish) -> str:
+    """As the gate leaves it on the channel, the setting last: its name may hold anything."""
+    said = {
+        "force": wish.force,
+        "forbid": wish.forbid,
+        f"direction={wish.direction}": wish.direction,
+        f"setting={wish.setting}": wish.setting,
+    }
+    return ",".join(word for word, asked in said.items() if asked)
+
+
+def read_written(text: str) -> Wish:
+    """What `written` wrote; words of anybody else's that mean nothing are left out."""
+    words, chosen, name = text.partition("setting=")
+    return read_wish((*words.split(","), chosen + name))[0]
+
+
+def obeyed(facts: CallFacts, wish: Wish) -> CallFacts:
+    """The call as it is to be judged."""
+    return replace(facts, wish=wish, direction=wish.direction or facts.direction)

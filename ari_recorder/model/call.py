@@ -52,7 +52,7 @@ class CallFacts:
     caller_names: tuple[str, ...] = ()
     """What else the PBX calls the caller, where that is a user of its own: the endpoint, his own number."""
     callee_names: tuple[str, ...] = ()
-    """The same of the user who is called: known only once he is rung."""
+    """The same of the user who is called, and what an outside caller dialled: known only once he is rung."""
     wish: Wish = field(default_factory=Wish)
     pbx: str = ""
     """The PBX's name in the recorder's settings; "" where it is not known (`explain` without one)."""
@@ -73,8 +73,8 @@ class Decision:
 
     `reason` is a stable word (`selected`, `no-setting`, `exception`, `feature-code`, `forbidden`, …);
     `because` the sentence for people; `steps` every setting looked at, in order, with why it did or did
-    not match. `revision` names the policy that decided. `awaits_user`: no setting matches so far, but one
-    that is for certain users may, once it is known who of them is called.
+    not match. `revision` names the policy that decided. `awaits_user`: the call is not recorded so far, but a
+    setting for certain users may take it, once it is known who of them is called.
     """
 
     record: bool

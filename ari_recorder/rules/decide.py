@@ -60,11 +60,11 @@ def decide(policy: Policy, facts: CallFacts) -> Decision:
         answer = _ask(policy, setting, facts)
         awaited = awaited or answer.awaits_user
         if answer.pairs:
-            return _settled(policy, setting, answer.pairs, "forced" if wish.force else "selected", steps)
+            reason = "forced" if wish.force else "selected"
+            return _so_far(_settled(policy, setting, answer.pairs, reason, steps), awaited)
         steps.append(f'Setting "{setting.name}" does not match: {answer.why}.')
-    if wish.force:
-        return _forced(policy, facts, steps)
-    return _unselected(policy, facts, steps, awaited=awaited)
+    otherwise = _forced if wish.force else _unselected
+    return _so_far(otherwise(policy, facts, steps), awaited)
 
 
 def chosen(policy: Policy, decision: Decision, facts: CallFacts) -> Chosen:
@@ -220,12 +220,17 @@ def _forced(policy: Policy, facts: CallFacts, steps: list[str]) -> Decision:
     return _settled(policy, setting, _pairs(policy, facts), "forced", steps)
 
 
-def _unselected(policy: Policy, facts: CallFacts, steps: list[str], *, awaited: bool) -> Decision:
+def _unselected(policy: Policy, facts: CallFacts, steps: list[str]) -> Decision:
     if _is_feature_code(policy, facts):
         because = f"{printable(facts.callee.number)} is a feature code, and no setting records those."
         return _no(policy, "feature-code", because, steps)
     because = "No setting matches this call." if policy.settings else "The policy holds no setting."
-    return replace(_no(policy, "no-setting", because, steps), awaits_user=awaited)
+    return _no(policy, "no-setting", because, steps)
+
+
+def _so_far(decision: Decision, awaited: bool) -> Decision:
+    """Whatever refuses the call, a setting further up may take it once it is known who is rung."""
+    return decision if decision.record else replace(decision, awaits_user=awaited)
 
 
 def _no(policy: Policy, reason: str, because: str, steps: list[str] | None = None) -> Decision:

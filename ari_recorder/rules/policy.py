@@ -163,7 +163,7 @@ class Setting(Table):
     pbx: tuple[Word, ...] = ()
     """Only calls on these PBXs, by their names in the machine's settings. Empty: on all."""
     users: tuple[NumberPattern, ...] = ()
-    """Only calls of these users, by extension or endpoint. Empty: all."""
+    """Only calls of these users, by endpoint or extension, also a dialled group's. Empty: all."""
     remote: tuple[NumberPattern, ...] = ()
     """Only calls with these outside parties. Empty: all."""
     trunk_numbers: tuple[NumberPattern, ...] = ()

@@ -32,10 +32,12 @@ In an internal call either party may be the user; the other one is then its remo
 parties fit, both are looked up in the exception lists. There each party is known by its number, by its
 endpoint (`PJSIP/alice`) and the endpoint's name (`alice`).
 
-Who is called may show only when a user is rung, and who has the call when one answers. A call that only
-settings for certain users could take is decided again for each user who is rung. A call that is decided
-already is decided once more when another user answers: it goes on as the setting for that user says, or what
-was captured is discarded, with the reason in the log. Whoever takes it over later changes nothing.
+Who is called may show only when a user is rung, and who has the call when one answers. The user of an inbound
+call goes by what was dialled as well, as a group's extension. A call that nothing records so far is decided
+again for each user who is rung, also for one to whom it is handed on later: from then on it is recorded, when
+a setting is for that user. A recording that runs is decided once more when another user is the first to
+answer: it goes on as the setting for that user says, or what was captured is discarded for good, with the
+reason in the log. Whoever takes the call over later changes nothing about a recording that runs.
 
 `force` without a setting takes the first that matches, else the first that is enabled.
 

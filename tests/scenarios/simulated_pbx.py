@@ -223,9 +223,12 @@ class SimulatedPbx:
     def snapshot(self) -> ev.Snapshot:
         gated = frozenset(self.snoops)
         bridges = {"b1": self.bridge} if self.bridge else {}
+        living = {channel: told for channel, told in self.let_go.items() if channel in self.channels}
         return ev.Snapshot(
-            self.now, tuple(self.channels.values()), bridges, frozenset(self.open_files), gated
-        )
+            self.now, tuple(self.channels.values()), bridges, frozenset(self.open_files), gated,
+            results={channel: told["ARI_RECORDER_RESULT"] for channel, told in living.items()},
+            wishes={channel: told.get("ARI_RECORDER_WISH", "") for channel, told in living.items()},
+        )  # fmt: skip
 
 
 def user(number: str = "1001", channel: str = "user-1") -> ev.Channel:

@@ -113,7 +113,10 @@ def test_a_ring_group_through_local_channels_stays_one_inbound_call() -> None:
     pbx.tell(ev.Dialled(pbx.now, pbx.channels["l1"], pbx.channels[caller], "", ""))
     pbx.dial("l2", user())
     pbx.dial("l2", user(), "ANSWER")
-    assert [facts.callee_names for facts in pbx.rules.asked] == [(), ("PJSIP/1001", "1001")]
+    assert [facts.callee_names for facts in pbx.rules.asked] == [
+        (),
+        ("PJSIP/1001", "1001", "4930100"),
+    ]
     assert len(pbx.board.sessions) == 1
     assert pbx.board.sessions["rec1"].recording.call.answered_at is not None
 
@@ -390,7 +393,7 @@ def reborn(pbx: SimulatedPbx) -> SimulatedPbx:
     """The same PBX with a recorder that knows only its journal."""
     again = SimulatedPbx(pbx.rules)
     again.now = pbx.now
-    for name in ("channels", "formats", "snoops", "snoop_rate", "open_files", "bridge"):
+    for name in ("channels", "formats", "snoops", "snoop_rate", "open_files", "bridge", "let_go"):
         setattr(again, name, getattr(pbx, name))
     journal = [r for r in pbx.saved.values() if r.state in (State.DECIDED, State.CAPTURING)]
     again.carry_out(reconcile(again.board, journal, again.snapshot()))

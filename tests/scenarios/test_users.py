@@ -86,6 +86,18 @@ def test_whoever_takes_the_call_over_later_changes_nothing() -> None:
     assert pbx.finished[0].setting.name == "everybody"
 
 
+def test_a_call_that_nobody_recorded_is_recorded_once_it_is_handed_to_a_user_for_whom_a_setting_is() -> None:
+    pbx = house(FOR_SOME)
+    caller = pbx.inbound()
+    pbx.answer(caller, user("1002"))
+    assert not pbx.board.sessions
+    pbx.leave("user-1")
+    pbx.answer(caller, user("1001", "user-2"))
+    pbx.hang_up(caller)
+    assert [(r.state, r.setting.name) for r in pbx.finished] == [(State.CAPTURED, "of 1001")]
+    assert not pbx.refusals
+
+
 FOR_SOME = """
 [[trunk]]
 name = "berlin"
@@ -223,3 +235,78 @@ def test_a_recorder_that_is_restarted_after_the_gate_still_records_for_the_user(
     after.hang_up(caller)
     assert [(r.state, r.setting.name) for r in after.finished] == [(State.CAPTURED, "of 1001")]
     assert not after.refusals
+
+
+HOTLINE = FOR_SOME.replace('users = ["1001"]', 'users = ["100"]').replace("of 1001", "of the hotline")
+
+
+@pytest.mark.parametrize("answers", ["1001", "1002"])
+def test_a_setting_for_the_extension_that_was_dialled_keeps_the_call_whoever_answers(answers: str) -> None:
+    pbx = house(HOTLINE)
+    caller = pbx.inbound("+4930999888", "100")
+    group(pbx, caller, answers)
+    pbx.hang_up(caller)
+    assert [(r.state, r.setting.name) for r in pbx.finished] == [(State.CAPTURED, "of the hotline")]
+    assert not pbx.refusals
+
+
+def test_who_rang_before_is_not_taken_for_what_was_dialled() -> None:
+    pbx = house(FOR_SOME + AND_1002)
+    caller = pbx.inbound("+4915112345678", "100")
+    group(pbx, caller, "1002")
+    pbx.hang_up(caller)
+    assert [recording.reason for recording in pbx.finished] == ["exception"]
+
+
+FAMILY_OF_1001 = FOR_SOME + 'exceptions = ["family"]\n' + AND_1002.replace('exceptions = ["family"]\n', "")
+
+
+@pytest.mark.parametrize(("answers", "state", "logged"), [
+    ("1001", State.REFUSED, ["exception"]), ("1002", State.CAPTURED, [])])  # fmt: skip
+def test_a_refusal_is_logged_once_and_of_no_call_that_is_recorded(
+    answers: str, state: State, logged: list[str]
+) -> None:
+    pbx = house(FAMILY_OF_1001)
+    caller = pbx.inbound("+4915112345678")
+    group(pbx, caller, answers)
+    pbx.hang_up(caller)
+    assert [recording.state for recording in pbx.finished] == [state]
+    assert [refusal.reason for refusal in pbx.refusals] == logged
+
+
+@pytest.mark.parametrize(("number", "first"), [("1009", "no-setting"), ("+4915112345678", "exception")])
+@pytest.mark.parametrize("answers", ["1001", "1002"])
+def test_a_group_that_a_user_calls_is_logged_by_who_answers(number: str, first: str, answers: str) -> None:
+    """1002, who rings first, is nobody's user, or one whose exception list holds the caller."""
+    policy = FOR_SOME + (AND_1002.replace("inbound", "internal") if first == "exception" else "")
+    pbx = house(policy)
+    phone = ev.Channel("user-9", "PJSIP/1009-00000009", "Ring", Party(number), exten="600")
+    caller = pbx.create(phone)
+    ringing = {each: user(each, f"user-{each}") for each in ("1002", "1001")}
+    for leg in ringing.values():
+        pbx.dial(caller, leg)
+    assert not pbx.refusals
+    pbx.answer(caller, ringing[answers])
+    pbx.hang_up(caller)
+    recorded = answers == "1001"
+    assert [r.state for r in pbx.finished] == [State.CAPTURED if recorded else State.REFUSED]
+    assert [refusal.reason for refusal in pbx.refusals] == ([] if recorded else [first])
+
+
+def test_a_gate_does_not_refuse_what_a_user_may_still_have_recorded() -> None:
+    pbx = house(FOR_SOME + FOR_ALL_BUT_FAMILY)
+    caller = pbx.inbound("+4915112345678")
+    pbx.gate(caller)
+    assert pbx.let_go[caller]["ARI_RECORDER_RESULT"] == "noted"
+    pbx.answer(caller, user("1001"))
+    pbx.hang_up(caller)
+    assert [(r.state, r.setting.name) for r in pbx.finished] == [(State.CAPTURED, "of 1001")]
+    assert not pbx.refusals
+
+
+FOR_ALL_BUT_FAMILY = """
+[[setting]]
+name = "everybody"
+directions = ["inbound"]
+exceptions = ["family"]
+"""

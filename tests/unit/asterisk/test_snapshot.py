@@ -38,7 +38,17 @@ async def test_a_snapshot_has_everything(pbx: StandIn, client: AriClient) -> Non
     assert snapshot.live_recordings == {"a/r", "q"}
     assert snapshot.gated == {"c1"}
     assert snapshot.results == {"c1": "refused"}
+    asked = pbx.asked("GET", "/channels/c1/variable")
+    assert [each.query["variable"] for each in asked] == ["ARI_RECORDER_RESULT", "ARI_RECORDER_WISH"]
+    assert list(snapshot.wishes) == ["c1"]
     assert len(pbx.asked("GET", "/recordings/live/a%2Fr")) == 1
+
+
+async def test_a_call_that_is_recorded_is_not_asked_for_its_wish(pbx: StandIn, client: AriClient) -> None:
+    """That of an earlier gate may still stand there."""
+    pbx.answers["GET", "/channels"] = (200, [channel("c1")])
+    pbx.answers["GET", "/channels/c1/variable"] = (200, {"value": "recording"})
+    assert not (await read_snapshot(client, "ari-recorder")).wishes
 
 
 async def test_an_application_that_asterisk_does_not_know_holds_nothing(

@@ -8,7 +8,7 @@ import tomllib
 from ari_recorder.capture.failure import Failure
 from ari_recorder.capture.gate import UNKNOWN_WISH, result_variables
 from ari_recorder.capture.wish import NOTHING, read_wish
-from ari_recorder.model.call import Direction
+from ari_recorder.model.call import Direction, Wish
 from ari_recorder.model.errors import CODES
 from ari_recorder.model.recording import ADOPTED, ORPHANED, RESEALED, Recording, State
 from ari_recorder.rules.decide import REASONS
@@ -67,8 +67,9 @@ def test_wishes_are_those_that_the_gate_understands() -> None:
 def test_results_and_variables_of_the_gate() -> None:
     words = rows(VARIABLES.text, "Results")
     variables = [word for word in words if word.startswith("ARI_RECORDER_")]
-    told = {"ARI_RECORDER_RESULT", "ARI_RECORDER_FAILURE", "ARI_RECORDER_ID", "ARI_RECORDER_SETTING"}
+    told = {f"ARI_RECORDER_{word}" for word in ("RESULT", "FAILURE", "ID", "SETTING", "WISH")}
     assert set(variables) == told
+    assert "ARI_RECORDER_WISH" in result_variables("noted", None, wish=Wish(forbid=True))
     assert variables[0] in result_variables("recording", None)
     results = set(words) - set(variables)
     documented = re.search(r"`result`: (.*?)\n    `failure`", CAPTURE, re.S)

@@ -137,6 +137,22 @@ def test_a_call_waits_for_its_user_where_only_the_user_is_missing(facts: CallFac
     assert decide(policy(), facts).awaits_user is awaits
 
 
+@pytest.mark.parametrize("wish", [Wish(), Wish(force=True)])
+def test_an_exception_of_a_later_setting_does_not_end_the_wait_for_a_user(wish: Wish) -> None:
+    """Whoever asks before the user is known must not be told that the call stays unrecorded."""
+    both = policy(
+        '[[exception_list]]\nname = "family"\nentries = [{ number = "+4930555555" }]\n'
+        '[[setting]]\nname = "Of 1001"\ndirections = ["inbound"]\nusers = ["1001"]\n'
+        '[[setting]]\nname = "All"\ndirections = ["inbound"]\nexceptions = ["family"]\n'
+    )
+    facts = call("+4930555555", "+4930123451", wish=wish)
+    assert (decide(both, facts).reason, decide(both, facts).awaits_user) == ("exception", True)
+    rung = replace(facts, callee_names=("PJSIP/1001",))
+    assert decide(both, rung).setting == "Of 1001"
+    other = replace(facts, callee_names=("PJSIP/1002",))
+    assert (decide(both, other).reason, decide(both, other).awaits_user) == ("exception", False)
+
+
 def test_every_setting_looked_at_is_told_in_order() -> None:
     steps = decide(policy(), call("1003", "1004", INSIDE)).steps
     assert [step.split('"')[1] for step in steps] == ["Old", "Sales", "Hotline", "Inside"]
