@@ -194,6 +194,7 @@ class Chain:
 
     def _read(self) -> None:
         self._standing = self._index.load(self._handle)
+        self._check_end()
         with os.fdopen(os.dup(self._handle), "rb") as log:
             log.seek(self._standing.size)
             for line in log:
@@ -205,6 +206,18 @@ class Chain:
                     self._check_unique()
                     self._index_block()
         self._check_unique()
+
+    def _check_end(self) -> None:
+        """A log that lost its end looks sound, and its numbers would be given a second time."""
+        if (link := self._index.contradiction) is not None:
+            raise IntegrityError(
+                "seal.chain",
+                f"The chain's log {self.path} lacks link {link.number}, {link.name}, which its index knows: "
+                "it lost its end, was changed there, or is an older copy.",
+                remedy="Restore the newest log. Where there is none, begin a new chain with a new key. "
+                f"Delete {self._index.path} only if you know that the log lacks nothing: the numbers behind "
+                "its end are given then, whether or not they were before.",
+            )
 
     def _read_line(self, line: bytes) -> None:
         fault: str | None
@@ -309,6 +322,9 @@ def _locked(path: Path) -> int:
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A killed process may have left lines that only the kernel has. Read now they count, and the index,
+        # which nobody syncs, may reach the disk before them.
+        durable.sync_file(path)
         durable.sync_folder(path.parent)
     except BlockingIOError as error:
         os.close(handle)

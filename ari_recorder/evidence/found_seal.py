@@ -31,9 +31,15 @@ class Log:
         return self._read[0].get(recording_id)
 
     def tells_of(self, chain: str) -> bool:
-        """What it does not name is not in this chain."""
+        """It has links of this chain, and what it does not name is not in it."""
         links, whole = self._read
-        return whole and (not links or any(link.chain == chain for link in links.values()))
+        return whole and any(link.chain == chain for link in links.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was ever sealed in it."""
+        links, whole = self._read
+        return whole and not links
 
     @cached_property
     def _read(self) -> tuple[Mapping[str, Link], bool]:
@@ -58,7 +64,13 @@ class Logs:
         return self.own.link_of(recording_id) if link is None and begun and self.own is not None else link
 
     def tell_of(self, chain: str) -> bool:
-        return any(log is not None and log.tells_of(chain) for log in (self.theirs, self.own))
+        """What none of them names is not in this chain.
+
+        Theirs, when empty, is that of a chain that had not begun; an empty own one says nothing of theirs.
+        """
+        if self.theirs is not None and (self.theirs.is_empty or self.theirs.tells_of(chain)):
+            return True
+        return self.own is not None and self.own.tells_of(chain)
 
 
 NO_LOGS = Logs()

@@ -5,6 +5,9 @@ read the log again. It is a row of blocks, each for some thousand lines: a heade
 read, what the next line has to continue, the SHA-256 of these lines) and, sorted, a key and an offset for
 each recording's id and each name. A block counts only with its own SHA-256 intact, so that no write has to
 be synced, and one that a crash tore off is made again.
+
+A block is written once its lines are synced. So a whole one that knows a link of this chain which the log
+does not have is no old index: the log lost its end, was changed there, or is an older copy.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..model.evidence import Predecessor
 from .standing import Standing
 
 BLOCK = 8192
@@ -73,6 +77,9 @@ class Index:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.blocks: tuple[Block, ...] = ()
+        self.contradiction: Predecessor | None = None
+        """A link that the log lacks although a whole block has it for the same chain. Then nothing may be
+        added: the block would be overwritten, and what it proves with it."""
         self._handle = -1
 
     def close(self) -> None:
@@ -81,13 +88,17 @@ class Index:
             os.close(handle)
 
     def load(self, log: int) -> Standing:
-        """Take what is whole and fits the log's open file; the standing after its last line."""
+        """Take what is whole and fits the log's open file; the standing after its last line.
+
+        The file stays as it is: only a log that was read as sound up to the next block may overwrite it.
+        """
         with suppress(OSError):
             self._handle = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             blocks = list(self._whole())
             while blocks and not _fits(blocks[-1], log):
-                blocks.pop()
-            os.ftruncate(self._handle, blocks[-1].end if blocks else 0)
+                standing = blocks.pop().standing
+                if self.contradiction is None and _chain_of(log) in (standing.chain, ""):
+                    self.contradiction = standing.head
             self.blocks = tuple(blocks)
         return self.blocks[-1].standing.copy() if self.blocks else Standing()
 
@@ -104,6 +115,7 @@ class Index:
         try:
             if self._handle < 0:
                 self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            os.ftruncate(self._handle, at)  # of what does not fit nothing may come to stand behind this block
             if os.pwrite(self._handle, data, at) != len(data):
                 return False  # what was written is no whole block
         except OSError:
@@ -184,3 +196,16 @@ def _fits(block: Block, log: int) -> bool:
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
     return told == (head.number, head.name, head.signature_sha256, standing.chain)
+
+
+def _chain_of(log: int) -> str | None:
+    """As its first line says. "" when there is none: it may be any. None when that line is no link."""
+    with os.fdopen(os.dup(log), "rb") as file:
+        file.seek(0)
+        line = file.readline()
+    if not line.endswith(b"\n"):
+        return ""
+    try:
+        return str(json.loads(line)["chain"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -169,7 +169,13 @@ def test_a_seal_that_only_its_log_knows_of_is_finished_where_that_is_named(
     assert (links(dead), links(host)) == (1, 0)
 
 
-def test_where_the_log_is_not_named_it_is_sealed_again_and_said_so(host: Host, dead: Host) -> None:
+@pytest.mark.parametrize("started_before", [False, True])
+def test_where_the_log_is_not_named_it_is_sealed_again_and_said_so(
+    host: Host, dead: Host, started_before: bool
+) -> None:
+    """Its own log tells nothing of another recorder's chain, also while there is no link in it."""
+    if started_before:
+        Chain(host.folder / "state/chain.jsonl").close()
     source = dies_sealing(dead, "seal.rename:1")
     said = host.ask("spool", "adopt", str(source))
     assert said.exit_code == 0

@@ -22,9 +22,9 @@ from .pages import page
 
 __all__ = ["dead", "foreign_keyring", "host", "keyring"]
 
-(LOOK, ADOPT, RESCUED, MISSING, LOST, BOTH, WAITING, EXPORT, TARGET, AGAIN, BY_HAND, ORPHANS, STUCK) = page(
-    "docs/howto/worst-day.md"
-).examples("sh")
+(LOOK, ADOPT, RESCUED, MISSING, ANEW, LOST, BOTH, WAITING, EXPORT, TARGET, AGAIN, BY_HAND, ORPHANS, STUCK) = (
+    page("docs/howto/worst-day.md").examples("sh")
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,25 @@ def test_the_rescued_folder_and_what_is_missing_for_good(desk: Desk, dead: Host)
     desk.type(MISSING)
     shutil.rmtree(desk.host.sealed("r-2").path)  # the disk died before it was delivered
     assert "missing" in desk.type(MISSING, status=1)
+
+
+def test_a_log_that_is_too_old_and_a_new_chain(desk: Desk) -> None:
+    host, log = desk.host, desk.host.folder / "state/chain.jsonl"
+    host.sealed("r-1")
+    yesterday = log.read_bytes()
+    host.sealed("r-2")
+    with host.recorder():
+        until(lambda: not host.ids(), host.log)
+    log.write_bytes(yesterday)
+    assert "is not in the chain's log" in desk.type(MISSING, status=1)
+    old = host.keys.fingerprint
+    desk.type(ANEW)
+    host.captured("r-3")
+    with host.recorder():
+        until(lambda: host.delivered() == {"r-1", "r-2", "r-3"}, host.log)
+        until(lambda: not host.ids(), host.log)
+    assert host.keys.fingerprint != old
+    assert "3 of 3 recording(s) intact" in desk.type(MISSING)
 
 
 def test_the_lost_key(desk: Desk) -> None:
