@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +74,8 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         """Signal exactly this process; nothing happens when it has ended."""
         if self.runs_here:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it ended in this very moment
+                os.kill(self.pid, number)
 
     def end(self, *, limit: float) -> None:
         """SIGTERM, and SIGKILL after `limit` seconds; returns when the process is gone."""

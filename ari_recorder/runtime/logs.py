@@ -25,7 +25,7 @@ def set_up(level: LogLevel, form: LogFormat) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a cached one would keep what held when it was first used
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

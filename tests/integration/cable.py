@@ -36,7 +36,8 @@ class Cable:
         self._flows = asyncio.Event()
         self._flows.set()
         self.tear_after: int | None = None
-        """Break a connection that has brought so many bytes from the far end; once, then None again."""
+        """Break a connection, made from now on, that has brought so many bytes from the far end; once, then None
+        again."""
         self.torn = 0
 
     @property
@@ -85,11 +86,11 @@ class Cable:
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False
     ) -> None:
-        brought = 0
+        brought, armed = 0, self.tear_after is not None
         while data := await reader.read(4096):
             await self._flows.wait()
             brought += len(data)
-            if back and self.tear_after is not None and brought > self.tear_after:
+            if armed and back and self.tear_after is not None and brought > self.tear_after:
                 self.tear_after, self.torn = None, brought
                 writer.transport.abort()
                 raise ConnectionResetError

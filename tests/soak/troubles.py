@@ -34,16 +34,16 @@ class Troubles:
         freeze while Asterisk is dead.
         """
         async with asyncio.TaskGroup() as tasks:
-            for kinds in (HERE, THERE):
-                tasks.create_task(self._in_random_order(kinds))
+            tasks.create_task(self._in_random_order(HERE, longest=8.0))
+            tasks.create_task(self._in_random_order(THERE, longest=2.0))
 
-    async def _in_random_order(self, kinds: Sequence[Trouble]) -> None:
-        """Each kind comes before any comes again."""
+    async def _in_random_order(self, kinds: Sequence[Trouble], longest: float) -> None:
+        """Each kind comes before any comes again, with up to so many seconds in between."""
         while True:
             order = list(kinds)
             self.chance.shuffle(order)
             for trouble in order:
-                await asyncio.sleep(self.chance.uniform(0.2, 2.0))
+                await asyncio.sleep(self.chance.uniform(0.2, longest))
                 await asyncio.shield(self._meet(trouble))
 
     async def _meet(self, trouble: Trouble) -> None:
@@ -114,8 +114,12 @@ class Troubles:
             await self.pause()
 
 
-HERE: tuple[Trouble, ...] = (Troubles.recorder_killed, Troubles.asterisk_killed, Troubles.both_killed)
-"""On the PBX."""
+HERE: tuple[Trouble, ...] = (
+    *(4 * (Troubles.recorder_killed,)),
+    Troubles.asterisk_killed,
+    Troubles.both_killed,
+)
+"""On the PBX. A call must have the time to be more than cut off."""
 THERE: tuple[Trouble, ...] = (
     Troubles.disk_full,
     Troubles.sftp_killed,
