@@ -146,6 +146,11 @@ class Place:
         """Its recordings can at least be read: it is ready, or what was mounted read-only."""
         return self.ready or (not self.hangs and bool(self.id and _read(self.root / MARK) == self.id))
 
+    def demand_readable(self) -> None:
+        """RecorderError when what lies here cannot be told now."""
+        if not self.readable():
+            raise self.error or _not_mounted(self.root)
+
     def drop(self, recording_id: str) -> None:
         """Delete a copy that does not count, as `RecordingFolder.remove`; OSError."""
         path, trash = self.root / recording_id, self.root / (TRASH + recording_id)

@@ -1,0 +1,85 @@
+"""Spool folders whose disk does not answer for now: nothing in them is forgotten, and nobody else waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ari_recorder.model.errors import TransientError
+from ari_recorder.spool.maintenance import Maintenance, place_for
+from ari_recorder.spool.place import Place
+from ari_recorder.spool.places import Spools
+from ari_recorder.spool.waits import hanging
+
+from .recordings import sealed
+from .relocating import spools as two
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[Spools]:
+    with two(tmp_path) as made:
+        yield made
+
+
+def hangs(place: Place) -> None:
+    place.hang(hanging(place))
+
+
+def where(folder: Path, own: str = "r-1") -> list[str]:
+    return [name for name in ("first", "second", "third") if (folder / name / own).exists()]
+
+
+# -- leaving one -------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_hangs_is_not_taken_for_an_empty_one(both: Spools, tmp_path: Path) -> None:
+    sealed(both, "r-1")
+    away = Maintenance(both, place_for(both, "second"))
+    away.begin()
+    hangs(both.places[0])
+    for step in (away.remaining, away.end):
+        with pytest.raises(TransientError, match="first does not answer"):
+            step()
+    assert both.ledger.placement.left == ()
+    away.give_up()
+    both.places[0].answers()
+    assert [folder.id for folder in both.look_again()] == ["r-1"]
+
+
+def test_a_folder_that_is_not_mounted_is_not_taken_for_an_empty_one(both: Spools, tmp_path: Path) -> None:
+    sealed(both, "r-1")
+    (tmp_path / "first").rename(tmp_path / "away")
+    both.look_again()
+    away = Maintenance(both, place_for(both, "second"))
+    away.begin()
+    for step in (away.remaining, away.end):
+        with pytest.raises(TransientError, match="not mounted"):
+            step()
+    away.give_up()
+    (tmp_path / "away").rename(tmp_path / "first")
+    assert [folder.id for folder in both.look_again()] == ["r-1"]
+
+
+def test_a_second_folder_that_hangs_keeps_no_other_from_being_left(both: Spools, tmp_path: Path) -> None:
+    """It stays in use, and its recordings come back with it."""
+    away = Maintenance(both, place_for(both, str(tmp_path / "third")))
+    away.begin()
+    hangs(both.places[1])
+    assert away.remaining() == []
+    assert away.end() == (tmp_path / "first",)
+
+
+def test_a_folder_that_was_left_already_need_not_answer(both: Spools, tmp_path: Path) -> None:
+    first = Maintenance(both, place_for(both, "second"))
+    first.begin()
+    first.end()
+    (tmp_path / "first").rename(tmp_path / "unmounted")
+    further = Maintenance(both, place_for(both, str(tmp_path / "third")))
+    further.begin()
+    assert further.remaining() == []
+    assert further.end() == ()
+    assert both.ledger.placement.left == (str(tmp_path / "first"),)
+    assert both.look_again() == []
+    assert not (tmp_path / "first").exists()
