@@ -69,8 +69,8 @@ class Maintenance:
 
     def remaining(self) -> list[str]:
         """Recordings that are still elsewhere, in folders that can at least be read; RecorderError when one
-        that is to be left cannot."""
-        self._demand_readable()
+        that is to be left cannot, or when the destination cannot be used any more."""
+        self._demand_reach()
         others = (p for p in self.spools.places if p is not self.destination and p.readable())
         return [name for place in others for name in self.spools.names(place)]
 
@@ -82,9 +82,9 @@ class Maintenance:
     def end(self) -> tuple[Path, ...]:
         """Let go of the folders that were left; they may be unmounted when this returns.
 
-        OSError; RecorderError when one of them cannot be read any more, and nobody knows what lies there.
+        OSError; RecorderError as `remaining`.
         """
-        self._demand_readable()
+        self._demand_reach()
         ledger, going = self.spools.ledger, self._going()
         home = self.destination.name == PRIMARY
         stays = () if self.destination.name in (PRIMARY, SECOND) else (str(self.destination.root),)
@@ -111,7 +111,9 @@ class Maintenance:
     def _going(self) -> list[Place]:
         return [p for p in self.spools.places if str(p.root) in self.spools.ledger.placement.leaving]
 
-    def _demand_readable(self) -> None:
-        """What lies in a folder that does not answer, or is not mounted, would be forgotten with it."""
+    def _demand_reach(self) -> None:
+        """What lies in a folder that does not answer, or is not mounted, would be forgotten with it; and none
+        is left for one that takes nothing any more."""
+        self.destination.demand_ready()
         for place in self._going():
             place.demand_readable()

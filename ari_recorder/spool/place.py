@@ -146,6 +146,11 @@ class Place:
         """Its recordings can at least be read: it is ready, or what was mounted read-only."""
         return self.ready or (not self.hangs and bool(self.id and _read(self.root / MARK) == self.id))
 
+    def demand_ready(self) -> None:
+        """RecorderError when it cannot be written now."""
+        if not self.ready:
+            raise self.error or _not_mounted(self.root)
+
     def demand_readable(self) -> None:
         """RecorderError when what lies here cannot be told now."""
         if not self.readable():

@@ -207,6 +207,7 @@ class Spools(Spool):
                 return Moved.GONE
             if self._at_work[recording_id]:
                 return Moved.BUSY
+            destination.demand_ready()
             try:
                 carry(
                     recording_id, source, destination, self.ledger,
@@ -249,6 +250,7 @@ class Spools(Spool):
         """Open a folder, also one that the configuration does not name; RecorderError when it cannot be."""
         if not place.ready:
             self._open(place)
+        place.demand_ready()
         if place not in self.places:
             self.places.append(place)
 
@@ -293,10 +295,15 @@ class Spools(Spool):
                 log.error(str(error), action="spool.left-out", folder=str(place.root), code=error.code)
             place.fail(error)
 
-    def _order(self, new: bool) -> list[Place]:
-        """Where a recording may begin, the best first; a folder that is being left takes no new one."""
+    def _order(self, new: bool) -> Iterator[Place]:
+        """Where a recording may begin, the best first; a folder that is being left takes a new one only where
+        no other can be used, also when that shows while others are tried."""
+        leaving = self.ledger.placement.leaving
         ready = sorted((place for place in self.places if place.ready), key=self._rank)
-        return [p for p in ready if not (new and str(p.root) in self.ledger.placement.leaving)]
+        staying = [place for place in ready if str(place.root) not in leaving]
+        yield from staying
+        if not new or not any(place.ready for place in staying):
+            yield from (place for place in ready if str(place.root) in leaving)
 
     def _rank(self, place: Place) -> tuple[bool, bool]:
         placement, root = self.ledger.placement, str(place.root)

@@ -161,6 +161,20 @@ async def test_a_folder_that_hangs_at_last_is_not_left(
     assert (placement.begin_in, placement.leaving, placement.left) == (None, (), ())
 
 
+async def test_a_destination_that_hangs_ends_the_move(spools: Spools, tmp_path: Path) -> None:
+    spools.create(recording("r-1"))
+    told, second = Told(), spools.places[1]
+    task = asyncio.create_task(SpoolMover(spools).answer(request("second"), told))
+    await told.until("1 still recorded")
+    second.hang(hanging(second))
+    with pytest.raises(TransientError, match="second does not answer"):
+        await asyncio.wait_for(task, 20)
+    with pytest.raises(TransientError, match="second does not answer"):
+        await SpoolMover(spools).answer(request("second"), told)
+    spools.create(recording("r-2"))
+    assert names(tmp_path / "first") == ["r-1", "r-2"]
+
+
 async def test_a_move_can_be_stopped(spools: Spools, tmp_path: Path) -> None:
     spools.create(recording("r-1"))
     told = Told()

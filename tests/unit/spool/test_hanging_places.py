@@ -13,7 +13,7 @@ from ari_recorder.spool.place import Place
 from ari_recorder.spool.places import Spools
 from ari_recorder.spool.waits import hanging
 
-from .recordings import sealed
+from .recordings import recording, sealed
 from .relocating import spools as two
 
 
@@ -83,3 +83,42 @@ def test_a_folder_that_was_left_already_need_not_answer(both: Spools, tmp_path: 
     assert both.ledger.placement.left == (str(tmp_path / "first"),)
     assert both.look_again() == []
     assert not (tmp_path / "first").exists()
+
+
+# -- going into one ----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_moved_into_a_folder_that_hangs(both: Spools, tmp_path: Path) -> None:
+    sealed(both, "r-1")
+    away = Maintenance(both, both.places[1])
+    hangs(both.places[1])
+    for step in (
+        lambda: place_for(both, "second"),
+        lambda: both.move("r-1", both.places[1]),
+        away.remaining,
+        away.end,
+    ):
+        with pytest.raises(TransientError, match="second does not answer"):
+            step()
+    assert where(tmp_path) == ["first"]
+
+
+def test_recordings_begin_in_the_folder_that_is_being_left_when_the_other_hangs(
+    both: Spools, tmp_path: Path
+) -> None:
+    Maintenance(both, place_for(both, "second")).begin()
+    hangs(both.places[1])
+    both.create(recording("r-1"))
+    both.places[1].answers()
+    both.create(recording("r-2"))
+    assert (where(tmp_path, "r-1"), where(tmp_path, "r-2")) == (["first"], ["second"])
+
+
+def test_a_recording_begins_in_the_folder_that_is_being_left_when_the_other_fails_with_it(
+    both: Spools, tmp_path: Path
+) -> None:
+    Maintenance(both, place_for(both, "second")).begin()
+    (tmp_path / "second").rename(tmp_path / "away")
+    both.create(recording("r-1"))
+    assert where(tmp_path) == ["first"]
+    assert not both.places[1].ready
