@@ -59,6 +59,8 @@ class Spools(Spool):
         self._guard = threading.RLock()
         self._homes: dict[str, Place] = {}
         """Recordings that are not in the first folder."""
+        self._begun: set[str] = set()
+        """Recordings that are DECIDED still and are not new: a copy may stand in a folder that is out."""
         self._at_work: Counter[str] = Counter()
 
     # -- opening -------------------------------------------------------------------------------------------
@@ -226,8 +228,16 @@ class Spools(Spool):
         return self._homes.get(recording_id, self.places[0])
 
     def forget(self, recording_id: str) -> None:
+        self._begun.discard(recording_id)
         with self._guard:
             self._homes.pop(recording_id, None)
+
+    def seen(self, recording: Recording) -> None:
+        """It stands somewhere, or may from now on; past its decision its state tells that."""
+        if recording.state is State.DECIDED:
+            self._begun.add(recording.id)
+        else:
+            self._begun.discard(recording.id)
 
     @contextmanager
     def at_work(self, recording_id: str) -> Iterator[None]:
@@ -312,14 +322,14 @@ class Spools(Spool):
     def _create(self, place: Place, recording: Recording, *, new: bool) -> None:
         if new:
             place.demand_room(self.stop_at_free)
-            place.spool.create(recording)
-            return
-        with durable.explained("Noting where the recording is"):
-            self._decide_for(place, recording.id)
+        if not new or recording.id in self._begun:
+            with durable.explained("Noting where the recording is"):
+                self._decide_for(place, recording.id)
+        self.seen(recording)
         try:
             place.spool.create(recording)
         except RecorderError as error:
-            if not place.gave_room(error):
+            if new or not place.gave_room(error):
                 raise
             place.spool.create(recording)
 

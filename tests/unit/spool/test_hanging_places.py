@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from ari_recorder.model.errors import TransientError
+from ari_recorder.model.errors import PermanentError, TransientError
+from ari_recorder.model.recording import Note, Recording
+from ari_recorder.spool.folders import RecordingFolder, Spool
 from ari_recorder.spool.maintenance import Maintenance, place_for
 from ari_recorder.spool.place import Place
 from ari_recorder.spool.places import Spools
@@ -83,6 +86,68 @@ def test_a_folder_that_was_left_already_need_not_answer(both: Spools, tmp_path: 
     assert both.ledger.placement.left == (str(tmp_path / "first"),)
     assert both.look_again() == []
     assert not (tmp_path / "first").exists()
+
+
+# -- recording meanwhile -----------------------------------------------------------------------------------
+
+
+def decided_again(own: str = "r-1") -> Recording:
+    return recording(own).noted(Note(datetime.now(UTC), "news"))
+
+
+def test_a_call_whose_folder_hangs_before_it_is_recorded_stands_nowhere_twice(
+    both: Spools, tmp_path: Path
+) -> None:
+    both.create(recording("r-1"))
+    hangs(both.places[0])
+    assert both.get("r-1") is None
+    both.create(decided_again())
+    both.places[0].answers()
+    assert [[note.what for note in r.notes] for _, r in both.journals()] == [["news"]]
+    assert both.look_again() == []
+    assert (where(tmp_path), both.damaged, both.ledger.moves()) == (["second"], {}, ())
+
+
+def test_nor_does_one_that_was_begun_before_a_restart(tmp_path: Path) -> None:
+    with two(tmp_path) as before:
+        before.create(recording("r-1"))
+    with two(tmp_path) as both:
+        assert [r.id for _, r in both.journals()] == ["r-1"]
+        hangs(both.places[0])
+        both.create(decided_again())
+        both.places[0].answers()
+        assert both.look_again() == []
+        assert (where(tmp_path), both.ledger.moves()) == (["second"], ())
+
+
+def test_a_call_whose_folder_fails_in_its_first_journal_stands_nowhere_twice(
+    both: Spools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been written all the same, as far as anybody knows."""
+    create = Spool.create
+
+    def fails(self: Spool, wanted: Recording) -> RecordingFolder:
+        if self.root.name == "first":
+            create(self, wanted)
+            self.root.rename(tmp_path / "away")
+            raise PermanentError("spool.unusable", "The disk is gone.")
+        return create(self, wanted)
+
+    monkeypatch.setattr(Spool, "create", fails)
+    both.create(recording("r-1"))
+    (tmp_path / "away").rename(tmp_path / "first")
+    assert both.look_again() == []
+    assert (where(tmp_path), both.ledger.moves()) == (["second"], ())
+
+
+def test_a_new_call_costs_no_note_while_a_folder_is_out(
+    both: Spools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For weeks, perhaps: each note would stay until that folder is back."""
+    hangs(both.places[0])
+    monkeypatch.setattr(both.ledger, "decide", None)
+    both.create(recording("r-1"))
+    assert where(tmp_path) == ["second"]
 
 
 # -- going into one ----------------------------------------------------------------------------------------
