@@ -152,8 +152,12 @@ class Spools(Spool):
         raise (full or errors or [self._unusable()])[0]
 
     def get(self, recording_id: str) -> RecordingFolder | None:
-        """The folder of a recording; None when there is none, or where it cannot be reached."""
-        for place in self._readable():
+        """The folder of a recording; None when there is none, or where it cannot be reached.
+
+        No other folder is asked where it is in the one it was in last: another's disk may hang.
+        """
+        home = self.home(recording_id)
+        for place in sorted(self._readable(), key=lambda each: each is not home):
             if self.ledger.hides(place.root, recording_id):
                 continue
             with self.waits.at(place):

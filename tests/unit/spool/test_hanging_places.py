@@ -13,7 +13,7 @@ from ari_recorder.model.recording import Note, Recording
 from ari_recorder.spool.folders import RecordingFolder, Spool
 from ari_recorder.spool.maintenance import Maintenance, place_for
 from ari_recorder.spool.place import Place
-from ari_recorder.spool.places import Spools
+from ari_recorder.spool.places import Moved, Spools
 from ari_recorder.spool.waits import hanging
 
 from .recordings import recording, sealed
@@ -148,6 +148,26 @@ def test_a_new_call_costs_no_note_while_a_folder_is_out(
     monkeypatch.setattr(both.ledger, "decide", None)
     both.create(recording("r-1"))
     assert where(tmp_path) == ["second"]
+
+
+def test_a_recording_in_one_folder_is_had_without_a_question_to_another(
+    both: Spools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose disk may hang, and nobody has noticed yet."""
+    sealed(both, "r-1")
+    sealed(both, "r-2")
+    assert both.move("r-2", both.places[1]) is Moved.DONE
+    asked: list[str] = []
+    get = Spool.get
+
+    def noted(self: Spool, recording_id: str) -> RecordingFolder | None:
+        asked.append(self.root.name)
+        return get(self, recording_id)
+
+    monkeypatch.setattr(Spool, "get", noted)
+    found = [both.get("r-1"), both.get("r-2")]
+    assert [folder.path.parent.name for folder in found if folder] == ["first", "second"]
+    assert asked == ["first", "second"]
 
 
 # -- going into one ----------------------------------------------------------------------------------------
