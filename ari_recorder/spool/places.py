@@ -304,10 +304,8 @@ class Spools(Spool):
             place.reserve.hold()
 
     def _fail(self, place: Place, error: RecorderError) -> None:
-        with self._guard:
-            if place.ready:
-                log.error(str(error), action="spool.left-out", folder=str(place.root), code=error.code)
-            place.fail(error)
+        if place.fail(error):
+            log.error(str(error), action="spool.left-out", folder=str(place.root), code=error.code)
 
     def _order(self, new: bool) -> Iterator[Place]:
         """Where a recording may begin, the best first; a folder that is being left takes a new one only where

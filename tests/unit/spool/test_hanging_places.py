@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ari_recorder.disk import durable
 from ari_recorder.model.errors import PermanentError, TransientError
 from ari_recorder.model.recording import Note, Recording
 from ari_recorder.spool.folders import RecordingFolder, Spool
@@ -168,6 +170,29 @@ def test_a_recording_in_one_folder_is_had_without_a_question_to_another(
     found = [both.get("r-1"), both.get("r-2")]
     assert [folder.path.parent.name for folder in found if folder] == ["first", "second"]
     assert asked == ["first", "second"]
+
+
+def test_a_writer_that_tells_late_of_a_failure_takes_no_lock_away(
+    both: Spools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it wait for whoever opens the folder anew, which may take long."""
+    place, error = both.places[0], TransientError("spool.unusable", "It failed.")
+    place.fail(error)
+    probe = durable.write_new
+
+    def told_meanwhile(path: Path, data: bytes, mode: int = 0o640) -> None:
+        probe(path, data, mode)
+        late = threading.Thread(target=place.fail, args=(error,), daemon=True)
+        late.start()
+        late.join(20)
+        assert not late.is_alive()
+
+    monkeypatch.setattr(durable, "write_new", told_meanwhile)
+    both.look_at(place)
+    assert (place.ready, place.error) == (True, None)
+    with pytest.raises(PermanentError) as caught:
+        Spool(place.root).open()
+    assert caught.value.code == "spool.in-use"
 
 
 # -- going into one ----------------------------------------------------------------------------------------
