@@ -36,4 +36,4 @@ def make_folders(spool: Spools, state: Path) -> None:
         for place in spool.in_use():
             if place.mounted(spool.known(place)):
                 with suppress(OSError):  # one that cannot be made takes nothing, which is said then
-                    durable.make_folder(place.root)
+                    durable.make_folders(place.root)

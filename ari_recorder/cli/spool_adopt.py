@@ -115,7 +115,7 @@ def _logs(settings: Machine, theirs: Path | None) -> Logs:
 def _keep_certificates(settings: Machine, files: Iterable[Path]) -> None:
     folder = settings.recorder.state / CERTIFICATES
     with as_owner_of(settings.recorder.state), durable.explained(f"Making {folder}"):
-        durable.make_folder(folder)
+        durable.make_folders(folder)
     for file in files:
         try:
             pem = file.read_bytes()

@@ -20,7 +20,8 @@ from ..rules.policy import load_policy
 from ..runtime.foundations import CHAIN, spools
 from ..runtime.pbx.leg_stores import Leftovers, leg_stores
 from ..runtime.pbx.orphans import in_folder, in_names
-from ..spool.orphan import begun_at, demand_all_in_reach, orphaned, take_in
+from ..spool.berth import demand_all_in_reach
+from ..spool.orphan import begun_at, orphaned, take_in
 from ..spool.places import Spools
 from .console import ConfigPath, Exit, Json, emit, err, errors_explained, machine, out, shown
 from .owner import make_folders

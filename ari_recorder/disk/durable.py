@@ -134,14 +134,6 @@ def sync_folder(folder: Path) -> None:
     fault_point("names.synced")
 
 
-def make_folder(folder: Path) -> None:
-    """A folder for nobody else, with its parents, where missing; their names are durable."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for each in missing:
-        sync_folder(each.parent)
-
-
 def sync_file(path: Path) -> None:
     _sync(path, os.O_RDONLY)
 

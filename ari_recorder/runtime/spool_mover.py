@@ -113,13 +113,15 @@ class SpoolMover:
             log.info("The spool moves", action="spool.move", folder=str(destination.root))
             try:
                 await self._empty(course)
+                if self._stop.is_set():
+                    await asyncio.to_thread(course.maintenance.give_up)
+                    return Answer(
+                        Outcome.REFUSED, "The move was stopped; what has been moved stays where it is."
+                    )
+                left = await asyncio.to_thread(course.maintenance.end)
             except RecorderError:
                 await asyncio.to_thread(course.maintenance.give_up)
                 raise
-            if self._stop.is_set():
-                await asyncio.to_thread(course.maintenance.give_up)
-                return Answer(Outcome.REFUSED, "The move was stopped; what has been moved stays where it is.")
-            left = await asyncio.to_thread(course.maintenance.end)
         log.info("The spool has moved", action="spool.moved", folder=str(destination.root), count=course.done)
         free = " and ".join(str(folder) for folder in left)
         sentence = f"New recordings begin in {destination.root}; {course.done} were moved there."

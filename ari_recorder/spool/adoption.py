@@ -29,7 +29,7 @@ from ..model.errors import IntegrityError, PermanentError, TransientError
 from ..model.evidence import SealedFile
 from ..model.recording import ADOPTED, RESEALED, Note, Recording, State
 from .arrival import arriving
-from .berth import berth
+from .berth import berth, demand_all_in_reach
 from .folders import (
     JOURNAL,
     LOCK,
@@ -118,6 +118,7 @@ class Adoption:
             recording = RecordingFolder(source.parent, source.name, Locks()).load()
             here = self._spool.get(recording.id)
             if here is None:
+                demand_all_in_reach(self._spool)  # else it may be here, where nobody can look now
                 if recording.state in NOTHING_TO_DO:
                     raise _none(f"{source} is not adopted: {NOTHING_TO_DO[recording.state]}.")
                 recording = self._bring(source, recording)

@@ -28,6 +28,12 @@ def berth(spools: Spools, recording_id: str, wanted: int) -> Place:
     raise (full or errors or [PermanentError("spool.unusable", "No spool folder is in use now.")])[0]
 
 
+def demand_all_in_reach(spools: Spools) -> None:
+    """A journal may lie where nobody can look now; TransientError `spool.unusable`."""
+    for place in spools.in_use():
+        place.demand_mounted(spools.known(place))
+
+
 def _demand_staying(spools: Spools, place: Place, recording_id: str) -> None:
     """TransientError when what is put there would not count, or not for long."""
     place.demand_mounted(spools.known(place))

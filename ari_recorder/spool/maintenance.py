@@ -49,8 +49,14 @@ class Maintenance:
 
     def begin(self) -> None:
         """From now on new recordings begin there, and not in the folders that are to be left; OSError."""
-        leaving = [p for p in self.spools.places if p is not self.destination and p.name != SECOND]
         ledger, root = self.spools.ledger, str(self.destination.root)
+        leaving = [
+            place
+            for place in self.spools.places
+            if place is not self.destination
+            and place.name != SECOND
+            and str(place.root) not in ledger.placement.left
+        ]
         ledger.place(
             replace(
                 ledger.placement,
@@ -62,7 +68,9 @@ class Maintenance:
         )
 
     def remaining(self) -> list[str]:
-        """Recordings that are still elsewhere, in folders that can at least be read."""
+        """Recordings that are still elsewhere, in folders that can at least be read; RecorderError when one
+        that is to be left cannot, or when the destination cannot be used any more."""
+        self._demand_reach()
         others = (p for p in self.spools.places if p is not self.destination and p.readable())
         return [name for place in others for name in self.spools.names(place)]
 
@@ -72,9 +80,12 @@ class Maintenance:
         ledger.place(replace(ledger.placement, begin_in=None, leaving=()))
 
     def end(self) -> tuple[Path, ...]:
-        """Let go of the folders that were left; they may be unmounted when this returns. OSError."""
-        ledger = self.spools.ledger
-        going = [p for p in self.spools.places if str(p.root) in ledger.placement.leaving]
+        """Let go of the folders that were left; they may be unmounted when this returns.
+
+        OSError; RecorderError as `remaining`.
+        """
+        self._demand_reach()
+        ledger, going = self.spools.ledger, self._going()
         home = self.destination.name == PRIMARY
         stays = () if self.destination.name in (PRIMARY, SECOND) else (str(self.destination.root),)
         emptied = {str(p.root) for p in going}
@@ -86,7 +97,7 @@ class Maintenance:
                 ),
                 begin_in=None if home else str(self.destination.root),
                 leaving=(),
-                left=tuple(str(p.root) for p in going if p.name == PRIMARY),
+                left=(*ledger.placement.left, *(str(p.root) for p in going if p.name == PRIMARY)),
                 extra=stays,
             )
         )
@@ -96,3 +107,13 @@ class Maintenance:
             if place.name not in (PRIMARY, SECOND):
                 self.spools.places.remove(place)
         return tuple(p.root for p in going)
+
+    def _going(self) -> list[Place]:
+        return [p for p in self.spools.places if str(p.root) in self.spools.ledger.placement.leaving]
+
+    def _demand_reach(self) -> None:
+        """What lies in a folder that does not answer, or is not mounted, would be forgotten with it; and none
+        is left for one that takes nothing any more."""
+        self.destination.demand_ready()
+        for place in self._going():
+            place.demand_readable()

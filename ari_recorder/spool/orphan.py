@@ -11,7 +11,7 @@ from ..model.call import Party
 from ..model.errors import PermanentError, TransientError
 from ..model.recording import ORPHANED, Call, Chosen, Leg, Note, Recording, State
 from .arrival import arriving
-from .berth import berth
+from .berth import berth, demand_all_in_reach
 from .folders import JOURNAL, is_id, journal_bytes
 from .places import Spools
 
@@ -56,12 +56,6 @@ def take_in(
         with arriving(berth(spools, recording.id, 0).root, recording.id) as new:
             durable.write_atomically(new / JOURNAL, journal_bytes(recording))
         tell(recording.id)
-
-
-def demand_all_in_reach(spools: Spools) -> None:
-    """A journal may lie where nobody can look now; TransientError `spool.unusable`."""
-    for place in spools.in_use():
-        place.demand_mounted(spools.known(place))
 
 
 def begun_at(recording_id: str) -> datetime | None:

@@ -29,7 +29,7 @@ PROBE = ".probe"
 
 
 class Place:
-    """Blocking. `open`, `look`, `fail` and `close` are called by one thread at a time."""
+    """Blocking. `open` is called by one thread at a time (`opening`), everything else by any."""
 
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
@@ -47,6 +47,8 @@ class Place:
         """It hung and answers again; whoever takes its recordings up again clears this."""
         self.opening = threading.Lock()
         """One opens it at a time, for its lock would refuse the second."""
+        self._turn = threading.Lock()
+        """To say whether it is open; not held while it is being opened, which may take long."""
         self._opened = False
 
     def __repr__(self) -> str:
@@ -83,7 +85,8 @@ class Place:
         except RecorderError as error:
             self.error = error
             raise
-        self._opened, self.error = True, None
+        with self._turn:
+            self._opened, self.error = True, None
 
     def look(self) -> None:
         """RecorderError when it is no longer the folder that was opened, or no longer takes anything."""
@@ -97,10 +100,16 @@ class Place:
         if self.id and _read(self.root / MARK) != self.id:
             raise _not_mounted(self.root)
 
-    def fail(self, error: RecorderError) -> None:
-        """Leave it out until it can be opened again."""
-        self.close()
-        self.error = error
+    def fail(self, error: RecorderError) -> bool:
+        """Leave it out until it can be opened again; whether it was in use until now.
+
+        A writer may tell so late that it is being opened anew already: whoever does that knows better.
+        """
+        with self._turn:
+            ready = self.ready
+            self._let_go()
+            self.error = error
+        return ready
 
     def hang(self, error: RecorderError) -> None:
         """Leave it out without touching it: its disk does not answer. From any thread."""
@@ -114,8 +123,8 @@ class Place:
 
     def close(self) -> None:
         """Let go of the folder, so that its disk can be unmounted."""
-        self._opened = False
-        self.spool.close()
+        with self._turn:
+            self._let_go()
 
     def space(self) -> Space:
         return space(self.root)
@@ -145,6 +154,16 @@ class Place:
     def readable(self) -> bool:
         """Its recordings can at least be read: it is ready, or what was mounted read-only."""
         return self.ready or (not self.hangs and bool(self.id and _read(self.root / MARK) == self.id))
+
+    def demand_ready(self) -> None:
+        """RecorderError when it cannot be written now."""
+        if not self.ready:
+            raise self.error or _not_mounted(self.root)
+
+    def demand_readable(self) -> None:
+        """RecorderError when what lies here cannot be told now."""
+        if not self.readable():
+            raise self.error or _not_mounted(self.root)
 
     def drop(self, recording_id: str) -> None:
         """Delete a copy that does not count, as `RecordingFolder.remove`; OSError."""
@@ -179,6 +198,11 @@ class Place:
         except RecorderError:
             return False
         return True
+
+    def _let_go(self) -> None:
+        if self._opened:
+            self.spool.close()  # first, for as soon as it is not open any more somebody may lock it anew
+            self._opened = False
 
     def _identity(self) -> str:
         """The folder's id, which it gets when it has none."""

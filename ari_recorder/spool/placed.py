@@ -44,8 +44,14 @@ class PlacedFolder(RecordingFolder):
     def demand_room(self, wanted: int) -> None:
         self._spools.home(self.id).demand_room(KEPT, wanted)
 
+    def load(self) -> Recording:
+        recording = super().load()
+        self._spools.seen(recording)
+        return recording
+
     def save(self, recording: Recording) -> None:
         """As `RecordingFolder.save`; on a full disk the reserve is given up for it."""
+        self._spools.seen(recording)
         with self._locks.of(self.id):
             place = self._spools.home(self.id)
             with self._spools.waits.at(place):

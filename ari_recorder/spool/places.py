@@ -59,6 +59,8 @@ class Spools(Spool):
         self._guard = threading.RLock()
         self._homes: dict[str, Place] = {}
         """Recordings that are not in the first folder."""
+        self._begun: set[str] = set()
+        """Recordings that are DECIDED still and are not new: a copy may stand in a folder that is out."""
         self._at_work: Counter[str] = Counter()
 
     # -- opening -------------------------------------------------------------------------------------------
@@ -150,8 +152,12 @@ class Spools(Spool):
         raise (full or errors or [self._unusable()])[0]
 
     def get(self, recording_id: str) -> RecordingFolder | None:
-        """The folder of a recording; None when there is none, or where it cannot be reached."""
-        for place in self._readable():
+        """The folder of a recording; None when there is none, or where it cannot be reached.
+
+        No other folder is asked where it is in the one it was in last: another's disk may hang.
+        """
+        home = self.home(recording_id)
+        for place in sorted(self._readable(), key=lambda each: each is not home):
             if self.ledger.hides(place.root, recording_id):
                 continue
             with self.waits.at(place):
@@ -207,6 +213,7 @@ class Spools(Spool):
                 return Moved.GONE
             if self._at_work[recording_id]:
                 return Moved.BUSY
+            destination.demand_ready()
             try:
                 carry(
                     recording_id, source, destination, self.ledger,
@@ -225,8 +232,16 @@ class Spools(Spool):
         return self._homes.get(recording_id, self.places[0])
 
     def forget(self, recording_id: str) -> None:
+        self._begun.discard(recording_id)
         with self._guard:
             self._homes.pop(recording_id, None)
+
+    def seen(self, recording: Recording) -> None:
+        """It stands somewhere, or may from now on; past its decision its state tells that."""
+        if recording.state is State.DECIDED:
+            self._begun.add(recording.id)
+        else:
+            self._begun.discard(recording.id)
 
     @contextmanager
     def at_work(self, recording_id: str) -> Iterator[None]:
@@ -249,6 +264,7 @@ class Spools(Spool):
         """Open a folder, also one that the configuration does not name; RecorderError when it cannot be."""
         if not place.ready:
             self._open(place)
+        place.demand_ready()
         if place not in self.places:
             self.places.append(place)
 
@@ -288,15 +304,18 @@ class Spools(Spool):
             place.reserve.hold()
 
     def _fail(self, place: Place, error: RecorderError) -> None:
-        with self._guard:
-            if place.ready:
-                log.error(str(error), action="spool.left-out", folder=str(place.root), code=error.code)
-            place.fail(error)
+        if place.fail(error):
+            log.error(str(error), action="spool.left-out", folder=str(place.root), code=error.code)
 
-    def _order(self, new: bool) -> list[Place]:
-        """Where a recording may begin, the best first; a folder that is being left takes no new one."""
+    def _order(self, new: bool) -> Iterator[Place]:
+        """Where a recording may begin, the best first; a folder that is being left takes a new one only where
+        no other can be used, also when that shows while others are tried."""
+        leaving = self.ledger.placement.leaving
         ready = sorted((place for place in self.places if place.ready), key=self._rank)
-        return [p for p in ready if not (new and str(p.root) in self.ledger.placement.leaving)]
+        staying = [place for place in ready if str(place.root) not in leaving]
+        yield from staying
+        if not new or not any(place.ready for place in staying):
+            yield from (place for place in ready if str(place.root) in leaving)
 
     def _rank(self, place: Place) -> tuple[bool, bool]:
         placement, root = self.ledger.placement, str(place.root)
@@ -305,14 +324,14 @@ class Spools(Spool):
     def _create(self, place: Place, recording: Recording, *, new: bool) -> None:
         if new:
             place.demand_room(self.stop_at_free)
-            place.spool.create(recording)
-            return
-        with durable.explained("Noting where the recording is"):
-            self._decide_for(place, recording.id)
+        if not new or recording.id in self._begun:
+            with durable.explained("Noting where the recording is"):
+                self._decide_for(place, recording.id)
+        self.seen(recording)
         try:
             place.spool.create(recording)
         except RecorderError as error:
-            if not place.gave_room(error):
+            if new or not place.gave_room(error):
                 raise
             place.spool.create(recording)
 

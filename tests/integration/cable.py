@@ -36,8 +36,7 @@ class Cable:
         self._flows = asyncio.Event()
         self._flows.set()
         self.tear_after: int | None = None
-        """Break a connection, made from now on, that has brought so many bytes from the far end; once, then None
-        again."""
+        """Break a connection made from now on that has brought so many bytes; once, then None again."""
         self.torn = 0
 
     @property

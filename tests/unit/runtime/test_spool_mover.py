@@ -17,7 +17,9 @@ from ari_recorder.runtime import spool_mover
 from ari_recorder.runtime.requests import Answer, Outcome, Request
 from ari_recorder.runtime.spool_mover import STOP, SpoolMover
 from ari_recorder.spool import place as place_module
+from ari_recorder.spool.maintenance import Maintenance
 from ari_recorder.spool.places import Spools
+from ari_recorder.spool.waits import hanging
 from tests.unit.spool.recordings import recording, sealed
 
 GB = 10**9
@@ -127,6 +129,48 @@ async def test_a_destination_that_is_full_ends_the_move_and_nothing_else(
     with pytest.raises(TransientError) as caught:
         await SpoolMover(spools).answer(request("second"), Told())
     assert caught.value.code == "spool.full"
+    spools.create(recording("r-2"))
+    assert names(tmp_path / "first") == ["r-1", "r-2"]
+
+
+async def test_a_folder_that_hangs_is_not_left(spools: Spools, tmp_path: Path) -> None:
+    sealed(spools, "r-1")
+    primary = spools.places[0]
+    primary.hang(hanging(primary))
+    with pytest.raises(TransientError, match="does not answer"):
+        await SpoolMover(spools).answer(request("second"), Told())
+    primary.answers()
+    assert [folder.id for folder in spools.all()] == ["r-1"]
+    placement = spools.ledger.placement
+    assert (placement.begin_in, placement.leaving, placement.left) == (None, (), ())
+
+
+async def test_a_folder_that_hangs_at_last_is_not_left(
+    spools: Spools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    primary, end = spools.places[0], Maintenance.end
+
+    def hung(self: Maintenance) -> tuple[Path, ...]:
+        primary.hang(hanging(primary))
+        return end(self)
+
+    monkeypatch.setattr(Maintenance, "end", hung)
+    with pytest.raises(TransientError, match="does not answer"):
+        await SpoolMover(spools).answer(request("second"), Told())
+    placement = spools.ledger.placement
+    assert (placement.begin_in, placement.leaving, placement.left) == (None, (), ())
+
+
+async def test_a_destination_that_hangs_ends_the_move(spools: Spools, tmp_path: Path) -> None:
+    spools.create(recording("r-1"))
+    told, second = Told(), spools.places[1]
+    task = asyncio.create_task(SpoolMover(spools).answer(request("second"), told))
+    await told.until("1 still recorded")
+    second.hang(hanging(second))
+    with pytest.raises(TransientError, match="second does not answer"):
+        await asyncio.wait_for(task, 20)
+    with pytest.raises(TransientError, match="second does not answer"):
+        await SpoolMover(spools).answer(request("second"), told)
     spools.create(recording("r-2"))
     assert names(tmp_path / "first") == ["r-1", "r-2"]
 

@@ -58,6 +58,9 @@ class Scene:
     def where(self) -> list[str]:
         return [name for name in ("first", "second") if (self.folder / name / OWN).exists()]
 
+    def full(self, _own: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def is_kept(self) -> bool:
         """The source is as it was, and no half copy lies anywhere."""
         whole = {name: (self.source / name).read_bytes() for name in contents(OWN)} == contents(OWN)
@@ -133,16 +136,9 @@ def test_a_folder_that_is_being_left_gets_nothing(scene: Scene) -> None:
 
 def test_a_bare_mount_point_gets_nothing(scene: Scene) -> None:
     scene.unmount_first()
-    scene.adopt()
-    assert scene.where() == ["second"]
-    assert list((scene.folder / "first").iterdir()) == []
-
-
-def test_without_any_folder_in_use_the_source_stays(scene: Scene, free: dict[str, int]) -> None:
-    scene.unmount_first()
-    shutil.rmtree(scene.folder / "second")
     with pytest.raises(TransientError, match="not mounted"):
         scene.adopt()
+    assert (scene.where(), list((scene.folder / "first").iterdir())) == ([], [])
     assert scene.is_kept()
     assert scene.told == []
     scene.mount_first()
@@ -150,9 +146,31 @@ def test_without_any_folder_in_use_the_source_stays(scene: Scene, free: dict[str
     assert scene.where() == ["first"]
 
 
-def test_what_an_earlier_one_put_into_a_folder_out_of_use_does_not_count(scene: Scene) -> None:
+def test_what_an_earlier_one_put_into_a_folder_that_is_not_mounted_is_not_put_beside_it(scene: Scene) -> None:
+    """Else it stood twice when that is back, and the one that has been worked on since might not count."""
+    scene.adopt()
+    (scene.folder / "first").rename(scene.folder / "away")
+    with Spool(scene.folder / "dead") as spool:
+        sealed(spool, OWN)
+    with pytest.raises(TransientError, match="not mounted"):
+        scene.adopt()
+    (scene.folder / "away").rename(scene.folder / "first")
+    assert scene.where() == ["first"]
+    assert scene.is_kept()
+
+
+def test_what_is_found_is_had_although_another_folder_is_not_mounted(scene: Scene) -> None:
+    with pytest.raises(TransientError):
+        scene.adopt(tell=scene.full)
+    (scene.folder / "second").rename(scene.folder / "away")
+    scene.adopt()
+    assert (scene.where(), scene.told) == (["first"], [OWN])
+    assert not scene.source.exists()
+
+
+def test_in_a_folder_out_of_use_it_does_not_count(scene: Scene) -> None:
     """Else the source would be removed although no recorder will ever find that copy."""
-    scene.unmount_first()
+    scene.leave_first()
     shutil.copytree(scene.source, scene.folder / "first" / OWN)
     scene.adopt()
     assert scene.where() == ["first", "second"]
@@ -235,11 +253,8 @@ def test_an_interrupted_copy_leaves_nothing(scene: Scene, monkeypatch: pytest.Mo
 
 
 def test_a_recorder_that_cannot_be_told_costs_no_source(scene: Scene) -> None:
-    def full(_own: str) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with pytest.raises(TransientError):
-        scene.adopt(tell=full)
+        scene.adopt(tell=scene.full)
     assert scene.is_kept()
     scene.adopt()
     assert scene.told == [OWN]
