@@ -41,10 +41,16 @@ class Waits:
         """That thread waits too long: the folder whose disk it waits for is not touched any more, until that
         folder's `answers()` is called. None where it waits for something else."""
         place = self._places.get(thread)
-        if place is not None and not place.hangs:
-            log.error("A spool folder's disk hangs", action="spool.hangs", folder=str(place.root))
-            place.hang(hanging(place))
+        if place is not None:
+            leave_out(place)
         return place
+
+
+def leave_out(place: Place) -> None:
+    """It is not touched any more, until its `answers()` is called."""
+    if not place.hangs:
+        log.error("A spool folder's disk hangs", action="spool.hangs", folder=str(place.root))
+        place.hang(hanging(place))
 
 
 def open_in_time(place: Place, opening: Callable[[Place], None]) -> None:
