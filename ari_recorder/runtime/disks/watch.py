@@ -61,6 +61,11 @@ class Disk:
     """For spool folders."""
 
     @property
+    def about(self) -> str:
+        """What is asked and measured: a target's folder may be changed, and is another disk then."""
+        return f"{self.key}:{self.folder}"
+
+    @property
     def condition(self) -> str:
         return f"disk:{self.key}"
 
@@ -179,7 +184,7 @@ class DiskWatch:
     async def _asked(self, disk: Disk) -> _Answer | None:
         """None when it does not answer."""
         try:
-            answer = await self._questions.ask(f"{disk.key}:{disk.folder}", partial(self._answer, disk))
+            answer = await self._questions.ask(disk.about, partial(self._answer, disk))
         except TimeoutError:
             self._leave_out(disk.place)
             return None
@@ -298,8 +303,8 @@ class DiskWatch:
         if answer is None or (facts := answer.facts) is None:
             failure = HANGS if answer is None else answer.failure
             return _Seen(disk, replace(line, error=failure), silent=True)
-        rate = self._rates.get(disk.key, Rate()).seen(self._clock(), facts.free)
-        self._rates[disk.key] = rate
+        rate = self._rates.get(disk.about, Rate()).seen(self._clock(), facts.free)
+        self._rates[disk.about] = rate
         floor = 0 if disk.key.startswith(TARGET) else facts.floor(self._settings.stop_bytes)
         found = forecast(
             rate,

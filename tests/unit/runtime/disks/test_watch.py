@@ -185,6 +185,10 @@ async def test_a_target_whose_folder_is_changed_is_no_longer_silent(scene: Scene
     await scene.pass_time(5)
     assert scene.told() == {}
     assert scene.lines()["target-archive"].free == 50 * GB
+    scene.targets["archive"], scene.free["third"] = scene.folder / "third", 40 * GB
+    (scene.folder / "third").mkdir()
+    await scene.pass_time(60)
+    assert scene.lines()["target-archive"].hours is None, "another disk has lost nothing"
 
 
 async def test_a_spool_folder_that_fails_is_told_and_its_recordings_come_back(scene: Scene) -> None:
