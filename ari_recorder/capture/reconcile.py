@@ -56,6 +56,21 @@ def reconcile(
     return orders
 
 
+def take_up(
+    board: Switchboard,
+    recordings: Iterable[Recording],
+    snapshot: ev.Snapshot,
+    *,
+    each: Callable[[Work], list[Order]] = _plainly,
+) -> list[Order]:
+    """As `reconcile` for recordings that came to light when the switchboard was in step already. One whose
+    call was decided anew meanwhile ends, for its call is recorded by another."""
+    followed = {session.channel for session in board.sessions.values()}
+    channels = tuple(channel for channel in snapshot.channels if channel.id not in followed)
+    rest = replace(snapshot, channels=channels)
+    return [order for one in recordings for order in each(partial(_resumed, board, one, rest))]
+
+
 def _resumed(board: Switchboard, recording: Recording, snapshot: ev.Snapshot) -> list[Order]:
     session = Session(_cut_off(recording, snapshot), board.world)
     return board.resumed(session, session.resume(snapshot))

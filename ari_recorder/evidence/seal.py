@@ -7,7 +7,8 @@ The order makes a crash harmless:
 Called again after a crash, `seal` begins afresh when 2 had not happened and finishes 3 when it had.
 
 Only 2 needs a turn at the chain. 1 is done before, on the guess that nobody else's link comes in between, and
-again within the turn where one did: a spool folder that hangs keeps nobody else from sealing.
+again where one did: a spool folder that hangs keeps nobody else from sealing. Only who had no luck `GUESSES`
+times does it within the turn.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ WRITTEN = ("_info.txt", ".json", ".sha256", ".sig")
 """Suffixes of the files a seal adds to the audio, in the order of delivery."""
 
 TEMPORARY = ".sealing"
+GUESSES = 3
+"""How often the files are written before a turn, whoever comes in between."""
 LONGEST_NAME = 200
 """Bytes of a base name, so that every suffix and a target's own temporary suffix still fit into 255."""
 
@@ -63,11 +66,15 @@ def _commit(recording: Recording, folder: Path, name: str, keys: Keys, chain: Ch
     def draft() -> Link:
         return chain.next(recording.id, name, recording.setting.targets, keys.fingerprint, now)
 
-    guess = draft()
-    link = _write(recording, folder, guess, keys)
+    for _ in range(GUESSES):
+        guess = draft()
+        link = _write(recording, folder, guess, keys)
+        with chain.turn():
+            if draft() == guess:
+                chain.append(link)
+                return link
     with chain.turn():
-        if (right := draft()) != guess:
-            link = _write(recording, folder, right, keys)
+        link = _write(recording, folder, draft(), keys)
         chain.append(link)
     return link
 

@@ -1,9 +1,10 @@
 """Brings captured recordings through the pipeline, a few at a time, and hands them to delivery.
 
-Each PBX has a lane of its own: one whose recording folder hangs holds up no other's calls. Which failure
-means what: a transient one (disk full, Asterisk's folder not mounted), a mistake in the configuration and any
-trouble with the spool itself leave the recording where it is, and it is tried again; evidence that is not
-what it was leaves it for a person, shown as stuck; any other ends in FAILED with its reason, the legs kept.
+Each PBX has a lane of its own in each spool folder: neither a recording folder that hangs nor a spool's disk
+holds up more than its own. Which failure means what: a transient one (disk full, Asterisk's folder not
+mounted), a mistake in the configuration and any trouble with the spool itself leave the recording where it
+is, and it is tried again; evidence that is not what it was leaves it for a person, shown as stuck; any other
+ends in FAILED with its reason, the legs kept.
 """
 
 from __future__ import annotations
@@ -12,30 +13,36 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import structlog
 
 from ..model.errors import ConfigError, IntegrityError, RecorderError, TransientError
 from ..model.recording import Recording, State
 from ..pipeline import Pipeline
-from ..spool.folders import RecordingFolder
-from ..spool.lane import in_thread
+from ..spool.folders import RecordingFolder, disk_failed
+from ..spool.lane import HANGING, in_thread
+from ..spool.patience import DISK, LateError, in_time
 from ..spool.stuck import freed, noted_stuck
 from .conditions import Conditions, Severity
 
 log = structlog.get_logger()
 
 AT_ONCE = 2
-"""Assemblies side by side for one PBX: each keeps a core busy."""
+"""Assemblies side by side for one PBX and spool folder: each keeps a core busy."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 """Seconds before a step that failed for the moment is tried again; doubling."""
 LONG_PAUSE = 30.0
 """From such a pause on it is told as a condition."""
 
 
+class _GoneError(Exception):
+    """A recording's folder is no longer there."""
+
+
 @dataclass(slots=True)
 class _Lane:
-    """Recordings of one PBX."""
+    """Recordings of one PBX in one spool folder."""
 
     pbx: str
     queue: asyncio.Queue[RecordingFolder] = field(default_factory=asyncio.Queue)
@@ -54,7 +61,7 @@ class Completion:
         self._on_sealed = on_sealed
         self._conditions = conditions or Conditions()
         self._intake: asyncio.Queue[RecordingFolder] = asyncio.Queue()
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[tuple[str, Path], _Lane] = {}
         self._known: set[str] = set()
         """Ids of what waits or is under way."""
         self._again: set[str] = set()
@@ -81,31 +88,39 @@ class Completion:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 folder = await self._intake.get()
-                try:
-                    recording = await in_thread(partial(_loaded, folder), "completion-intake")
-                except RecorderError as error:
-                    self._known.discard(folder.id)
-                    await self._damaged(folder, error)
-                    continue
-                except OSError as error:  # a disk that fails even at a look, such as XFS after a shutdown
-                    self._known.discard(folder.id)
-                    log.error(str(error), action="completion.unreadable", recording=folder.id)
-                    asyncio.get_running_loop().call_later(LONGEST_PAUSE, self.submit, folder)
-                    continue
-                self._lane(recording.call.pbx, tasks).queue.put_nowait(folder)
+                if folder.hangs:
+                    self._put_off(folder, HANGING)
+                elif (recording := await self._read(folder)) is not None:
+                    self._lane(recording.call.pbx, folder.path.parent, tasks).queue.put_nowait(folder)
 
-    def _lane(self, pbx: str, tasks: asyncio.TaskGroup) -> _Lane:
-        if pbx not in self._lanes:
-            lane = self._lanes[pbx] = _Lane(pbx)
+    async def _read(self, folder: RecordingFolder) -> Recording | None:
+        """None when there is nothing to be done now; it comes again by itself where that may change."""
+        late = partial(self._intake.put_nowait, folder)
+        try:
+            return await in_time(partial(_loaded, folder), "completion-intake", DISK, late)
+        except LateError:
+            log.error("The spool does not answer", action="completion.intake-hangs", recording=folder.id)
+        except _GoneError as error:
+            log.error(str(error), action="completion.folder-gone", recording=folder.id)
+            self._known.discard(folder.id)
+        except (RecorderError, OSError) as error:
+            if isinstance(error, RecorderError) and not disk_failed(error):
+                self._known.discard(folder.id)
+                self._damaged(folder, error)
+            else:  # a disk that fails even at a look, such as XFS after a shutdown
+                log.error(str(error), action="completion.unreadable", recording=folder.id)
+                self._put_off(folder, LONGEST_PAUSE)
+        return None
+
+    def _lane(self, pbx: str, disk: Path, tasks: asyncio.TaskGroup) -> _Lane:
+        if (pbx, disk) not in self._lanes:
+            lane = self._lanes[pbx, disk] = _Lane(pbx)
             for number in range(AT_ONCE):
                 tasks.create_task(self._work(lane), name=f"completion-{pbx}-{number}")
-        return self._lanes[pbx]
+        return self._lanes[pbx, disk]
 
-    async def _damaged(self, folder: RecordingFolder, error: RecorderError) -> None:
+    def _damaged(self, folder: RecordingFolder, error: RecorderError) -> None:
         """It is left as it is, until the next start or until somebody asks to try it again."""
-        if not await in_thread(partial(_is_there, folder), f"look-for-{folder.id}"):
-            log.error(str(error), action="completion.folder-gone", recording=folder.id, code=error.code)
-            return
         log.error(str(error), action="spool.damaged", recording=folder.id, code=error.code)
         self._conditions.begin_with(f"recording:{folder.id}", error)
 
@@ -206,18 +221,26 @@ class Completion:
         pause = self._pauses.get(folder.id, FIRST_PAUSE)
         self._pauses[folder.id] = min(pause * 2, LONGEST_PAUSE)
 
+        self._put_off(folder, pause)
+        return pause
+
+    def _put_off(self, folder: RecordingFolder, seconds: float) -> None:
         def due() -> None:
             del self._timers[folder.id]
             self._intake.put_nowait(folder)
 
-        self._timers[folder.id] = (asyncio.get_running_loop().call_later(pause, due), folder)
-        return pause
+        self._timers[folder.id] = (asyncio.get_running_loop().call_later(seconds, due), folder)
 
 
 def _loaded(folder: RecordingFolder) -> Recording:
     """Read where it is: a move to another spool folder waits meanwhile."""
     with folder.held():
-        return folder.load()
+        try:
+            return folder.load()
+        except RecorderError as error:
+            if not disk_failed(error) and not _is_there(folder):
+                raise _GoneError(str(error)) from error
+            raise
 
 
 def _is_there(folder: RecordingFolder) -> bool:

@@ -76,7 +76,8 @@ class Journal:
         room: Callable[[Recording], None] = _unlimited,
         conditions: Conditions | None = None,
     ) -> None:
-        """`room` raises a RecorderError when a new recording must not begin; it may block."""
+        """`room`, called in a thread, raises a RecorderError when a new recording must not begin; it touches
+        no disk."""
         self._spools = spools
         self._room = room
         self._conditions = conditions or Conditions()
@@ -121,11 +122,7 @@ class Journal:
 
     async def _written(self, recording: Recording) -> None:
         # What hangs may come to its end at any time later: until then nothing is written past it.
-        if (
-            recording.id in self._hanging
-            or None in self._hanging.values()
-            or len(self._hanging) >= MOST_HANGING
-        ):
+        if recording.id in self._hanging or len(self._hanging) >= MOST_HANGING:
             raise _hangs()
         writing, pool = _Writing(recording), self._writers
         job = pool.submit(self._save, writing)
@@ -146,22 +143,26 @@ class Journal:
             self._writers = _writers()
         place = self._spools.waits.leave_out(writing.thread)
         self._hanging[writing.recording.id] = place
-        error = _hangs()
-        self._conditions.begin(KEY, error.code, self._sentence(place), error.remedy)
+        self._tell(place)
         answer.add_done_callback(partial(self._came_back, writing.recording.id))
 
-    def _sentence(self, place: Place | None) -> str:
+    def _tell(self, place: Place | None) -> None:
+        error = _hangs()
         about = f"The disk of the spool folder {place.root}" if place is not None else "A disk"
-        others = any(one.ready for one in self._spools.places)
-        goes_on = "Recordings begin in another one" if others and place else "No recording can be journalled"
-        return f"{about} did not write a journal within {PATIENCE:.0f} s. {goes_on}."
+        goes_on = "No recording can be journalled"
+        if any(one.ready for one in self._spools.places):
+            goes_on = "Recordings begin in another one" if place is not None else "Other recordings go on"
+        sentence = f"{about} did not write a journal within {PATIENCE:.0f} s. {goes_on}."
+        self._conditions.begin(KEY, error.code, sentence, error.remedy)
 
     def _came_back(self, recording_id: str, answer: asyncio.Future[None]) -> None:
         if not answer.cancelled():
             answer.exception()  # it was told already that this one failed
         self._over.add(recording_id)
         place = self._hanging[recording_id]
-        together = {own for own, other in self._hanging.items() if other is place}
+        together = {recording_id}
+        if place is not None:
+            together = {own for own, other in self._hanging.items() if other is place}
         if not together <= self._over:
             return
         # Its own folder is in use again before it is written anew: else it might stand in two.
@@ -170,7 +171,9 @@ class Journal:
         self._over -= together
         for own in together:
             del self._hanging[own]
-        if not self._hanging:
+        if self._hanging:
+            self._tell(next(iter(self._hanging.values())))  # it may have named the one that is back
+        else:
             self._conditions.end(KEY)
 
     def keep_poll(self, recording_id: str, sample: dict[str, Any]) -> None:

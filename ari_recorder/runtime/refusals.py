@@ -55,6 +55,8 @@ class Refusals:
         self._final = dict.fromkeys(islice(_newest(self._folder), REMEMBERED))
         self._scribe = Scribe("refusals", waiting)
         self._lost = 0
+        self._newest: Future[None] | None = None
+        """The last line that was taken: when it is written, nothing waits."""
 
     def add(self, at: datetime, pbx: str, channel: str, reason: str, because: str) -> Future[None] | None:
         """Have a line written; a full disk loses it, never the call. None when too many wait already."""
@@ -63,12 +65,11 @@ class Refusals:
         log.info(because, action="call.refused", pbx=pbx, channel=channel, reason=reason)
         if reason in FINAL:
             self._remember(pbx, channel)
-        if self._scribe.idle and self._lost:
-            self._lost = 0
-            self._conditions.end(KEY)
         written = self._scribe.put(partial(self._write, f"{at:%Y-%m}.jsonl", row))
         if written is None:
             self._tell_loss()
+        else:
+            self._newest = written
         return written
 
     async def told(self, at: datetime, pbx: str, channel: str, reason: str, because: str) -> None:
@@ -94,6 +95,8 @@ class Refusals:
             log.error(str(error), action="refusal.not-logged", channel=row["channel"])
 
     def _tell_loss(self) -> None:
+        if not self._lost:
+            self._await_end(asyncio.get_running_loop())
         self._lost += 1
         sentence = (
             "The disk of the state folder does not take the log of refusals: calls that were not recorded "
@@ -101,6 +104,23 @@ class Refusals:
         )
         remedy = "Look at that disk (dmesg) and at its mount; it goes on by itself when the disk answers."
         self._conditions.begin(KEY, "recorder.refusals", sentence, remedy, Severity.WARNING)
+
+    def _await_end(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The loss is over when everything that was taken is written."""
+
+        def written(_newest: Future[None]) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
+                loop.call_soon_threadsafe(look)
+
+        def look() -> None:
+            if self._newest is not None and not self._newest.done():
+                self._await_end(loop)
+                return
+            self._lost = 0
+            self._conditions.end(KEY)
+
+        if self._newest is not None:
+            self._newest.add_done_callback(written)
 
     def _remember(self, pbx: str, channel: str) -> None:
         self._final[pbx, channel] = None

@@ -22,11 +22,6 @@ class Scribe:
         self._thread = threading.Thread(target=self._write, name=name, daemon=True)
         self._thread.start()
 
-    @property
-    def idle(self) -> bool:
-        """Nothing waits; one thing may be being written."""
-        return self._waiting.empty()
-
     def put(self, writing: Callable[[], None]) -> Future[None] | None:
         """Done when it was written, or could not be; None when there is no room and it is not taken."""
         done: Future[None] = Future()

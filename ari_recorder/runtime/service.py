@@ -51,6 +51,7 @@ from .presence import PbxPresence, Presence
 from .proof import prove
 from .refusals import Refusals
 from .requests import Handler, Requests
+from .signals import Signals
 from .spool_desk import SpoolDesk, hand_over
 from .spool_mover import SpoolMover
 
@@ -165,6 +166,14 @@ class Service:
     async def _take_up(self) -> list[Recording]:
         """Re-enter the step that each recording was in; returns those whose calls may still run."""
         found: Backlog = await asyncio.to_thread(survey, self._base.spool)
+        self._let_go_on(found)
+        waiting = len(found.to_complete) + len(found.to_deliver)
+        log.info("Recorder starts", action="recorder.start", version=__version__, waiting=waiting,
+                 interrupted=len(found.running), policy=self._base.policy.revision)  # fmt: skip
+        return found.running
+
+    def _let_go_on(self, found: Backlog) -> None:
+        """All but the calls that may still run; with what people have to know of it."""
         hand_over(found, self._completion.submit, self._deliveries.submit)
         self._deliveries.failed(found.failed)
         for recording in found.refused:
@@ -173,10 +182,6 @@ class Service:
         for folder, error in found.damaged:
             log.error(str(error), action="spool.damaged", recording=folder.id, code=error.code)
             self._deliveries.damaged(folder, error)
-        waiting = len(found.to_complete) + len(found.to_deliver)
-        log.info("Recorder starts", action="recorder.start", version=__version__, waiting=waiting,
-                 interrupted=len(found.running), policy=self._base.policy.revision)  # fmt: skip
-        return found.running
 
     def _tell_homeless(self, running: list[Recording]) -> None:
         """Nobody ever ends a recording whose PBX was renamed or taken out of the configuration."""
@@ -187,12 +192,11 @@ class Service:
             self.conditions.begin_with(f"homeless:{pbx}", error)
 
     def _spool_back(self, found: Backlog) -> None:
-        """A spool folder is back. Calls that still run are taken up at the next connection to their PBX."""
-        hand_over(found, self._completion.submit, self._deliveries.submit)
-        self._tell_homeless(found.running)
+        """A spool folder is back."""
+        self._let_go_on(found)
         for recording in found.running:
             if (link := self._links.get(recording.call.pbx)) is not None:
-                link.remember([recording])
+                link.take_up([recording])
             else:
                 self._waiting.append(recording)
 
@@ -227,7 +231,8 @@ class Service:
         """Between its call and its last target. From a shared folder its legs go with its seal; what stays
         there is more than was fetched. What is in no spool folder may wait in one that is out of reach."""
         running = any(recording in link.board.sessions for link in list(self._links.values()))
-        return running or self._base.spool.get(recording) is not None or not self._base.spool.whole
+        # First whether all can be reached: a folder that comes back between the two questions is looked into.
+        return running or not self._base.spool.whole or self._base.spool.get(recording) is not None
 
     def _world(self, name: str, prompts: dict[str, Prompt]) -> Surroundings:
         return Surroundings(
@@ -378,22 +383,5 @@ class Service:
         self._presence = replace(self._presence, policy_revision=policy.revision)
         log.info("The policy was read again", action="policy.reloaded", policy=policy.revision)
 
-    def _signals(self) -> _Signals:
-        return _Signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload})
-
-
-class _Signals:
-    """Signal handlers for as long as the block lasts."""
-
-    def __init__(self, handlers: dict[signal.Signals, Callable[[], None]]) -> None:
-        self._handlers = handlers
-
-    def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number, handler in self._handlers.items():
-            loop.add_signal_handler(number, handler)
-
-    def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
-        for number in self._handlers:
-            loop.remove_signal_handler(number)
+    def _signals(self) -> Signals:
+        return Signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload})

@@ -10,6 +10,7 @@ import asyncio
 import random as chance
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,9 @@ from ..model.errors import ConfigError, RecorderError
 from ..model.recording import Recording, State
 from ..targets.base import Target
 from .attempt import DELIVERABLE, Terms, blocked_without_target, discard, no_certificate, utc_now
-from .folders import RecordingFolder
-from .lane import Ears, Health, Lane, in_thread, nowhere, unheard
+from .folders import RecordingFolder, disk_failed
+from .lane import HANGING, Ears, Health, Lane, in_thread, nowhere, unheard
+from .patience import DISK, LateError, in_time
 from .retry import Pauses
 from .under_way import UnderWay
 
@@ -44,6 +46,20 @@ log = structlog.get_logger(__name__)
 Admitted = Recording | RecorderError
 Asked = tuple[Collection[str] | None, Collection[str] | None]
 """Recordings and targets; None: all."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Folders that one thread reads, in their order; what it found of them."""
+
+    folders: list[RecordingFolder]
+    found: list[tuple[RecordingFolder, Admitted]] = field(default_factory=list)
+    again: list[RecordingFolder] = field(default_factory=list)
+    """What may be readable later."""
+    read: int = 0
+    """How many are done with."""
+    left: bool = False
+    """Nobody waits for it any more: it begins with no other."""
 
 
 def _ignore(_recording: Recording) -> None:
@@ -226,19 +242,47 @@ class Deliverer:
             while len(folders) < BATCH and not self._intake.empty():
                 folders.append(self._intake.get_nowait())
             begun, self._reading = time.monotonic(), True
-            again = list[RecordingFolder]()
-            for folder, found in await in_thread(partial(self._admit_all, folders, again), "delivery-intake"):
-                if isinstance(found, Recording):
-                    self._queue(folder, found)
-                else:
-                    self._on_damaged(folder, found)
-            for folder in again:
-                asyncio.get_running_loop().call_later(AGAIN, self.submit, folder)
+            await self._read(folders)
             self._reading = False
             if self._intake.empty():
                 self._asked.clear()
             else:
                 await asyncio.sleep((time.monotonic() - begun) * (1 / SHARE - 1))
+
+    async def _read(self, folders: list[RecordingFolder]) -> None:
+        """Waits for no disk longer than `patience.DISK`, nor for one that is known to hang."""
+        hanging = {folder for folder in folders if folder.hangs}
+        for folder in hanging:
+            asyncio.get_running_loop().call_later(HANGING, self.submit, folder)
+        batch = _Batch([folder for folder in folders if folder not in hanging])
+        if not batch.folders:
+            return
+        stuck: list[RecordingFolder] = []
+
+        def late() -> None:
+            for folder in stuck:
+                self.submit(folder)
+
+        try:
+            await in_time(partial(self._admit_all, batch), "delivery-intake", DISK, late)
+        except LateError:
+            # Its thread waits for one of them; those after it are read by another.
+            batch.left, read = True, batch.read
+            stuck += batch.folders[read : read + 1]
+            for folder in stuck:
+                log.error("The spool does not answer", action="delivery.intake-hangs", recording=folder.id)
+            for folder in batch.folders[read + 1 :]:
+                self.submit(folder)
+        self._take(batch)
+
+    def _take(self, batch: _Batch) -> None:
+        for folder, found in list(batch.found):
+            if isinstance(found, Recording):
+                self._queue(folder, found)
+            else:
+                self._on_damaged(folder, found)
+        for folder in list(batch.again):
+            asyncio.get_running_loop().call_later(AGAIN, self.submit, folder)
 
     def _queue(self, folder: RecordingFolder, recording: Recording) -> None:
         for name in dict.fromkeys(recording.setting.targets):
@@ -261,22 +305,19 @@ class Deliverer:
             for recordings, targets in self._asked
         )
 
-    def _admit_all(
-        self, folders: list[RecordingFolder], again: list[RecordingFolder]
-    ) -> list[tuple[RecordingFolder, Admitted]]:
-        """What can be read; what may be readable later is put into `again`."""
-        found = []
-        for folder in folders:
+    def _admit_all(self, batch: _Batch) -> None:
+        for folder in batch.folders:
+            if batch.left:
+                return
             try:
                 here = folder if folder.path.exists() else self._ears.find(folder.id)
+                # When it is nowhere it was delivered meanwhile, or moved to another recorder.
+                if here is not None and (admitted := self._admit(here, batch.again)) is not None:
+                    batch.found.append((here, admitted))
             except OSError as error:
                 log.error(str(error), action="delivery.intake", recording=folder.id)
-                again.append(folder)
-                continue
-            # When it is nowhere it was delivered meanwhile, or moved to another recorder.
-            if here is not None and (admitted := self._admit(here, again)) is not None:
-                found.append((here, admitted))
-        return found
+                batch.again.append(folder)
+            batch.read += 1
 
     def _admit(self, folder: RecordingFolder, again: list[RecordingFolder]) -> Admitted | None:
         """The recording when there is something to deliver; what cannot be read is passed over. Blocks."""
@@ -291,9 +332,7 @@ class Deliverer:
             return folder.update(partial(_without_targets, missing=missing)) if missing else recording
         except RecorderError as error:
             damaged = error.code == "spool.damaged"
-            cause = error.__cause__
-            failed = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
-            if failed or not damaged:  # the disk's doing, not the journal's
+            if disk_failed(error) or not damaged:
                 again.append(folder)
             action = "spool.damaged" if damaged else "delivery.intake"
             log.error(error.sentence, action=action, recording=folder.id, code=error.code)

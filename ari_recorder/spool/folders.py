@@ -92,6 +92,11 @@ class RecordingFolder:
         """The polls of `rtp_statistics`, one JSON object a line."""
         return self.path / "rtp.jsonl"
 
+    @property
+    def hangs(self) -> bool:
+        """Its disk does not answer for now: whoever touched it would wait (`spool/waits.py`)."""
+        return False
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """As long as this lasts the folder stays where it is (`spool/places.py` moves folders)."""
@@ -271,6 +276,12 @@ def adopting(root: Path) -> Iterator[None]:
 def journal_bytes(recording: Recording) -> bytes:
     """The journal's bytes. A lone surrogate in a caller's name becomes its JSON escape."""
     return document.dump(Journal(FORMAT, recording)).encode("utf-8", "backslashreplace")
+
+
+def disk_failed(error: RecorderError) -> bool:
+    """A recording could not be read, and that is the disk's doing, not the journal's: it may be later."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
 
 
 def is_id(name: str) -> bool:

@@ -33,6 +33,9 @@ T = TypeVar("T")
 LONGEST_REST = 60.0
 """Seconds after which the wall clock is looked at again, for it may have been set."""
 
+HANGING = 60.0
+"""Seconds after which a recording is looked at again whose spool folder's disk does not answer."""
+
 SINCE_EVER = 0.0
 """When a recording is due that waits for nothing: before all that waited for their time, and by id."""
 
@@ -272,6 +275,9 @@ class Lane:
             folder = entry[3]
             if self._known.get(folder.id) is not entry:
                 continue
+            if folder.hangs:  # its attempt would only wait, and take the place of one that can be delivered
+                self._push(now.timestamp() + HANGING, folder)
+                continue
             task = asyncio.create_task(self._deliver(folder), name=f"{self.target.name}/{folder.id}")
             self._running[task] = folder
             task.add_done_callback(self._finished)
@@ -309,7 +315,8 @@ class Lane:
             return False
         if self._open_at is not None and self._open_at > now:
             return False
-        return not self._running if self._failures else len(self._running) < self.limits.at_once
+        running = sum(not folder.hangs for folder in self._running.values())
+        return running < (1 if self._failures else self.limits.at_once)
 
     def _rest(self) -> float:
         """Seconds until something may fall due by itself; a finished task wakes the lane anyway."""

@@ -36,6 +36,10 @@ class PlacedFolder(RecordingFolder):
     def path(self) -> Path:
         return self._spools.home(self.id).root / self.id
 
+    @property
+    def hangs(self) -> bool:
+        return self._spools.home(self.id).hangs
+
     @contextmanager
     def held(self) -> Iterator[None]:
         with self._spools.at_work(self.id):

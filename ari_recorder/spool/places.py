@@ -346,8 +346,9 @@ class Spools(Spool):
             self.ledger.left(recording_id, str(place.root))
         out = [str(p.root) for p in self._watched() if not p.ready]
         if out:
-            also = tuple(out[1:])
-            self.ledger.decide(Move(recording_id, out[0], str(place.root), place.id, also=also))
+            move = Move(recording_id, out[0], str(place.root), place.id, also=tuple(out[1:]))
+            with self.waits.elsewhere():  # on the state folder's disk
+                self.ledger.decide(move)
 
     def _readable(self) -> list[Place]:
         if self._opened:

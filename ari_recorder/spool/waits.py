@@ -37,14 +37,31 @@ class Waits:
             else:
                 self._places[thread] = before
 
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """This thread may have to wait for a disk that is no spool folder's as long as this lasts."""
+        thread = threading.get_ident()
+        before = self._places.pop(thread, None)
+        try:
+            yield
+        finally:
+            if before is not None:
+                self._places[thread] = before
+
     def leave_out(self, thread: int) -> Place | None:
         """That thread waits too long: the folder whose disk it waits for is not touched any more, until that
         folder's `answers()` is called. None where it waits for something else."""
         place = self._places.get(thread)
-        if place is not None and not place.hangs:
-            log.error("A spool folder's disk hangs", action="spool.hangs", folder=str(place.root))
-            place.hang(hanging(place))
+        if place is not None:
+            leave_out(place)
         return place
+
+
+def leave_out(place: Place) -> None:
+    """It is not touched any more, until its `answers()` is called."""
+    if not place.hangs:
+        log.error("A spool folder's disk hangs", action="spool.hangs", folder=str(place.root))
+        place.hang(hanging(place))
 
 
 def open_in_time(place: Place, opening: Callable[[Place], None]) -> None:

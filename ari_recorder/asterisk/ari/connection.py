@@ -148,6 +148,10 @@ class AriConnection:
         """
         return self._line.heard_at if self._line is not None and self._line.stood else None
 
+    async def snapshot(self) -> Snapshot:
+        """What there is now; RecorderError. An event that was told before is in it."""
+        return await self._read_snapshot()
+
     @property
     def waiting(self) -> int:
         """Items not yet consumed."""

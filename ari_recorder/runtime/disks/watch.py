@@ -28,6 +28,7 @@ from ...rules.policy import Policy
 from ...spool.folders import RecordingFolder
 from ...spool.place import Place
 from ...spool.places import Spools
+from ...spool.waits import leave_out
 from ..backlog import Backlog
 from ..conditions import Conditions
 from ..foundations import Foundations
@@ -60,6 +61,11 @@ class Disk:
     """For spool folders."""
 
     @property
+    def about(self) -> str:
+        """What is asked and measured: a target's folder may be changed, and is another disk then."""
+        return f"{self.key}:{self.folder}"
+
+    @property
     def condition(self) -> str:
         return f"disk:{self.key}"
 
@@ -90,8 +96,8 @@ class _Seen:
 
 class DiskWatch:
     """`pbxs` are the recording folders that the recorder sees, `running` says how many recordings run on each
-    PBX, `targets` gives local folders of targets (it is called in a thread); `back` is told of recordings
-    whose spool folder is back.
+    PBX, `targets` gives local folders of targets; `back` is told of recordings whose spool folder is back.
+    A spool folder that does not answer is left out until it does.
     """
 
     def __init__(
@@ -119,6 +125,10 @@ class DiskWatch:
         self._clock = clock
         self._questions = Questions(patience)
         self._rates: dict[str, Rate] = {}
+        self._silent: set[Place] = set()
+        """Spool folders that were left out here because they did not answer."""
+        self._room: dict[str, Space | None] = {}
+        """What Asterisk's recording folders had when last measured, by PBX."""
         self._told: set[str] = set()
 
     @classmethod
@@ -174,13 +184,27 @@ class DiskWatch:
     async def _asked(self, disk: Disk) -> _Answer | None:
         """None when it does not answer."""
         try:
-            answer = await self._questions.ask(disk.key, partial(self._answer, disk))
+            answer = await self._questions.ask(disk.about, partial(self._answer, disk))
         except TimeoutError:
+            self._leave_out(disk.place)
             return None
+        if disk.place in self._silent:
+            # Its answer is old: whether it is in use again, and what comes back with it, the next look tells.
+            self._silent.remove(disk.place)
+            disk.place.answers()
+            return None
+        if disk.key.startswith(PBX):
+            self._room[disk.key.removeprefix(PBX)] = answer.facts
         if answer.back is not None:
             log.info("A spool folder is back", action="disk.spool-back", folder=str(disk.folder))
             self._back(answer.back)
         return answer
+
+    def _leave_out(self, place: Place | None) -> None:
+        """Whoever reads or delivers from there would wait as well."""
+        if place is not None and not place.hangs:
+            leave_out(place)
+            self._silent.add(place)
 
     async def _settle(self) -> None:
         """A folder that hangs holds this up, and is told of as such."""
@@ -198,14 +222,14 @@ class DiskWatch:
             log.warning(str(error) or "The state folder does not answer", action="disk.not-reported")
 
     def demand_room(self, recording: Recording) -> None:
-        """TransientError `capture.disk-full` when Asterisk has no room for a new recording. Blocks.
+        """TransientError `capture.disk-full` when Asterisk had no room for a new recording at the last look.
+        From any thread; no disk is touched, for it may hang.
 
         Without, its legs would be torn somewhere, and nobody could say where before the call is over.
         """
-        folder = self._pbxs.get(recording.call.pbx)
-        if folder is None or recording.state is not State.DECIDED or not folder.is_dir():
+        folder, facts = self._pbxs.get(recording.call.pbx), self._room.get(recording.call.pbx)
+        if folder is None or facts is None or recording.state is not State.DECIDED:
             return
-        facts = space(folder)
         floor = facts.floor(self._settings.stop_bytes)
         if facts.free < floor:
             raise TransientError(
@@ -279,8 +303,8 @@ class DiskWatch:
         if answer is None or (facts := answer.facts) is None:
             failure = HANGS if answer is None else answer.failure
             return _Seen(disk, replace(line, error=failure), silent=True)
-        rate = self._rates.get(disk.key, Rate()).seen(self._clock(), facts.free)
-        self._rates[disk.key] = rate
+        rate = self._rates.get(disk.about, Rate()).seen(self._clock(), facts.free)
+        self._rates[disk.about] = rate
         floor = 0 if disk.key.startswith(TARGET) else facts.floor(self._settings.stop_bytes)
         found = forecast(
             rate,

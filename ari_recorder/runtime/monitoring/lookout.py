@@ -16,6 +16,7 @@ import structlog
 from ...disk.space import space
 from ...model.errors import RecorderError
 from ...spool.lane import Health as TargetHealth
+from ...spool.patience import DISK, LateError, in_time
 from .. import presence
 from ..alerts.message import Identity
 from ..alerts.outlets import Alerts
@@ -38,6 +39,10 @@ AGAIN = 30.0
 """Seconds after which a task that failed by a defect is begun again."""
 
 log = structlog.get_logger()
+
+
+def _ignore() -> None:
+    """A count that comes late is made anew in its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +153,18 @@ class Lookout:
         """In a thread: a spool may hold 20 000 recordings, or lie on a disk that hangs."""
         while True:
             try:
-                self._spool_states, self._spool_free = await asyncio.to_thread(self._counted)
-            except RecorderError as error:
-                log.warning(str(error), action="lookout.spool", code=error.code)
+                self._spool_states, self._spool_free = await in_time(self._counted, "census", DISK, _ignore)
+            except (RecorderError, LateError) as error:
+                log.warning(str(error) or "The spool does not answer", action="lookout.spool")
                 self._spool_states, self._spool_free = {}, None
             await asyncio.sleep(COUNT_EVERY)
 
-    def _counted(self) -> tuple[dict[str, int], int]:
+    def _counted(self) -> tuple[dict[str, int], int | None]:
+        """By what can be reached: a spool folder that hangs is not touched."""
         spool = self._base.spool
         states = Counter(state.value for _, state in spool.states() if state is not None)
-        return dict(states), space(spool.root).free
+        first = spool.places[0]
+        return dict(states), None if first.hangs else space(first.root).free
 
     async def _scrape(self, accept: str) -> tuple[bytes, str]:
         view = self._view()

@@ -23,11 +23,11 @@ from ...asterisk.orders import Orders
 from ...capture import commands as cmd
 from ...capture import events as ev
 from ...capture.gate import result_variables
-from ...capture.reconcile import Work, reconcile
+from ...capture.reconcile import Work, reconcile, take_up
 from ...capture.switchboard import Order, Switchboard
 from ...disk.faults import fault_point
 from ...model.errors import RecorderError, TransientError
-from ...model.recording import Recording, State
+from ...model.recording import Recording
 from ...rules.numbers import printable
 from ..journal import Journal
 from .clocks import difference
@@ -54,6 +54,10 @@ async def _unheard(_pbx: str, _what: cmd.Alarm | cmd.AllClear) -> None:
 
 def _unseen(_item: Item) -> None:
     """Nobody wants to know."""
+
+
+class _Late:
+    """There are recordings to be taken up on a connection that stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,12 @@ class PbxLink:
         self._orders = orders
         self._journal = journal
         self._ears = ears
-        self._inbox: asyncio.Queue[Item] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Item | _Late] = asyncio.Queue()
         self._timers: dict[str, list[asyncio.TimerHandle]] = {}
         self._unfinished: dict[str, Recording] = {}
         """Recordings whose calls run, as last journalled."""
+        self._late: dict[str, Recording] = {}
+        """Those of them that came after the connection, and are to be taken up on it."""
         self._ended: deque[str] = deque(maxlen=MOST_ENDED)
         """Recordings that ended in this life."""
         self.connections = asyncio.Event()
@@ -106,11 +112,19 @@ class PbxLink:
         board.each = lambda work: self._guarded(work, "Session") or []
         self._salvage = Salvage(legs, salvage_after, self._unfinished.values, self._presume_dead)
 
-    def remember(self, recordings: Iterable[Recording]) -> None:
+    def remember(self, recordings: Iterable[Recording]) -> dict[str, Recording]:
         """What an earlier life left running; taken up at the next connection. What this life has or had is
-        known better here: a journal on a disk that hung may be old."""
+        known better here: a journal on a disk that hung may be old. Those that were news, by id."""
         known = {*self._ended, *self._unfinished}
-        self._unfinished.update((r.id, r) for r in recordings if r.id not in known)
+        new = {r.id: r for r in recordings if r.id not in known}
+        self._unfinished |= new
+        return new
+
+    def take_up(self, recordings: Iterable[Recording]) -> None:
+        """As `remember`; at once where Asterisk is connected."""
+        self._late |= self.remember(recordings)
+        if self._late and self.heard_at() is not None:
+            self._inbox.put_nowait(_Late())
 
     def heard_at(self) -> datetime | None:
         """When an event last arrived (the recorder's clock); None while none do."""
@@ -134,9 +148,12 @@ class PbxLink:
         async for item in connection:
             self._inbox.put_nowait(item)
 
-    async def _take(self, item: Item, workers: Workers) -> None:
-        self._ears.seen(item)
+    async def _take(self, item: Item | _Late, workers: Workers) -> None:
+        if not isinstance(item, _Late):
+            self._ears.seen(item)
         match item:
+            case _Late():
+                await self._catch_up(workers)
             case Connected(snapshot=snapshot) if snapshot.presumed_dead:
                 await self._bury(snapshot, workers)
             case Connected(snapshot=snapshot):
@@ -206,6 +223,19 @@ class PbxLink:
             recordings=len(self.board.sessions),
         )
 
+    async def _catch_up(self, workers: Workers) -> None:
+        """Nothing else is handled meanwhile: what happens after the snapshot is told to its sessions."""
+        if not self._late:
+            return  # a connection has come between
+        try:
+            snapshot = await self._connection.snapshot()
+        except RecorderError as error:
+            log.warning(str(error), action="pbx.not-caught-up", pbx=self.board.pbx, code=error.code)
+            return  # the next connection takes them up
+        late, self._late = list(self._late.values()), {}
+        self._dispatch(take_up(self.board, late, snapshot, each=self.board.each), workers)
+        log.info(f"Took up {len(late)} recording(s)", action="pbx.caught-up", pbx=self.board.pbx)
+
     async def _begin_anew(self, snapshot: ev.Snapshot, workers: Workers) -> None:
         # Orders of the lost connection fail by themselves; what they say of it is of no interest.
         await workers.idle()
@@ -213,6 +243,7 @@ class PbxLink:
             self._cancel_timers(recording)
         self.board.sessions.clear()
         self._forget_results()
+        self._late.clear()
         unfinished = list(self._unfinished.values())
         orders = reconcile(
             self.board, unfinished, snapshot, each=lambda work: self._guarded(work, "Connected") or []
@@ -368,8 +399,3 @@ def _outlived(command: cmd.Command) -> bool:
         | cmd.PollRtp
         | cmd.Play,
     )
-
-
-def unfinished(recording: Recording) -> bool:
-    """The call was running when the recording was last journalled."""
-    return recording.state in (State.DECIDED, State.CAPTURING)

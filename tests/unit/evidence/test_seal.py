@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import subprocess
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from ari_recorder.disk import durable
 from ari_recorder.evidence.chain import Chain, signed
 from ari_recorder.evidence.keys import Keys
-from ari_recorder.evidence.seal import seal
+from ari_recorder.evidence.seal import GUESSES, seal
 from ari_recorder.evidence.verify import verify
 from ari_recorder.model.errors import ConfigError, IntegrityError, TransientError
 from ari_recorder.model.evidence import Sealed
@@ -209,20 +210,56 @@ def test_a_folder_that_hangs_keeps_nobody_else_from_sealing(
     assert report.intact == 3
 
 
+@pytest.mark.parametrize(("between", "within"), [(1, 0), (GUESSES, 4)])
+def test_files_are_written_within_a_turn_only_after_several_guesses(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, between: int, within: int
+) -> None:
+    """`between` others seal before the turns of this one."""
+    turn, write, others = Chain.turn, durable.write_new, ["another"] * between
+    held, written = [False], [0]
+
+    @contextmanager
+    def watched(chain: Chain) -> Iterator[None]:
+        with turn(chain):
+            if others:
+                others.pop()
+                grown(chain)
+            held[0] = True
+            yield
+            held[0] = False
+
+    def counted(path: Path, data: bytes, mode: int = 0o640) -> None:
+        written[0] += held[0]
+        write(path, data, mode)
+
+    monkeypatch.setattr(Chain, "turn", watched)
+    monkeypatch.setattr(durable, "write_new", counted)
+    with Chain(bench.log) as chain:
+        sealed = bench.seal(chain)
+    assert written == [within]
+    assert sealed.link.number == 2 + between
+    report = verify([bench.folder / "out"], chain_log=bench.log, part=True)
+    assert report.ok, report.findings
+
+
 def test_a_crash_at_any_moment_while_others_seal(
     tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A link came in between, so that the files are written once more."""
     real = Chain.turn
+    others = list[str]()
 
     def turn(chain: Chain) -> AbstractContextManager[None]:
-        grown(chain)
+        if others:
+            others.pop()
+            grown(chain)
         return real(chain)
 
     moment = 0
     while True:
         moment += 1
         bench = Bench(tmp_path / str(moment), keys)
+        others.append("another")
         with monkeypatch.context() as patch:
             patch.setattr(Chain, "turn", turn)
             watched = bench.dies(moment, "inside")

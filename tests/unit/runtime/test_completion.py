@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,10 @@ from ari_recorder.runtime import completion
 from ari_recorder.runtime.completion import Completion
 from ari_recorder.runtime.conditions import Conditions
 from ari_recorder.spool.folders import RecordingFolder, Spool
+from ari_recorder.spool.place import Place
+from ari_recorder.spool.places import Spools
 from ari_recorder.spool.stuck import trouble
+from ari_recorder.spool.waits import hanging
 from ari_recorder.targets.paths import base_name
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -39,7 +43,7 @@ class Bench:
 
     def __init__(self, folder: Path, keys: Keys) -> None:
         self.asterisk = folder / "asterisk"
-        self.spool = Spool(folder / "spool").open()
+        self.spool: Spool = Spool(folder / "spool").open()
         self.chain = Chain(folder / "chain.jsonl")
         self.sealed: list[RecordingFolder] = []
         self.undeletable: list[tuple[str, tuple[str, ...]]] = []
@@ -153,7 +157,7 @@ async def test_whether_a_folder_is_still_there_is_looked_up_in_a_thread(
     (damaged.path / "recording.json").write_text("{", encoding="ascii")
     bench.completion.submit(damaged)
     async with bench.running():
-        await until(lambda: looked == {"look-for-r1", "look-for-r2"})
+        await until(lambda: looked == {"look-for-r1", "completion-intake"})
 
 
 async def test_what_can_never_work_fails_with_its_reason_and_keeps_the_folder(bench: Bench) -> None:
@@ -207,6 +211,87 @@ async def test_one_leg_missing_is_stated_and_the_other_kept(bench: Bench) -> Non
     assert recording.segments[0].local.error == "Asterisk left no file"
     assert recording.assembled is not None
     assert recording.assembled.edits
+
+
+# One disk does not hold up another -----------------------------------------------------------------------
+
+
+def two_spools(bench: Bench, folder: Path) -> tuple[Spools, Place]:
+    """The bench's spool and a second one; the place of the second."""
+    bench.spool.close()
+    bench.spool = Spools(folder / "spool", state=folder, second=folder / "second").open()
+    return bench.spool, bench.spool.places[1]
+
+
+async def test_a_spool_folder_that_hangs_holds_up_no_other(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "DISK", 0.05)
+    answers = threading.Event()
+    spools, second = two_spools(bench, tmp_path)
+    first = [bench.record(f"first-{n}") for n in range(2)]
+    spools.move("first-0", second)
+    for folder in first:
+        bench.write_legs(folder.id)
+    load = RecordingFolder.load
+
+    def waits(self: RecordingFolder) -> Recording:
+        if self.path.parent == second.root:
+            answers.wait(20)
+        return load(self)
+
+    monkeypatch.setattr(RecordingFolder, "load", waits)
+    async with bench.running():
+        for folder in first:
+            bench.completion.submit(folder)
+        await until(lambda: bool(bench.sealed))
+        assert [folder.id for folder in bench.sealed] == ["first-1"]
+        answers.set()
+        await until(lambda: len(bench.sealed) == 2)
+
+
+async def test_a_recording_whose_disk_is_known_to_hang_is_not_touched(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "HANGING", 0.05)
+    spools, second = two_spools(bench, tmp_path)
+    folder = bench.record("a")
+    bench.write_legs("a")
+    spools.move("a", second)
+    second.hang(hanging(second))
+    read = list[str]()
+    load = RecordingFolder.load
+
+    def noted(self: RecordingFolder) -> Recording:
+        read.append(self.id)
+        return load(self)
+
+    monkeypatch.setattr(RecordingFolder, "load", noted)
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: bool(bench.completion._timers))
+        assert not read
+        second.answers()
+        await until(lambda: bool(bench.sealed))
+
+
+async def test_a_read_error_is_no_damage(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion, "LONGEST_PAUSE", 0.01)
+    folder = bench.record("a")
+    bench.write_legs("a")
+    fails = [OSError(errno.EIO, "Input/output error")]
+    read_text = Path.read_text
+
+    def failing(self: Path, **more: Any) -> str:
+        if fails and self.name == "recording.json":
+            raise fails.pop()
+        return read_text(self, **more)
+
+    monkeypatch.setattr(Path, "read_text", failing)
+    async with bench.running():
+        bench.completion.submit(folder)
+        await until(lambda: bool(bench.sealed))
+    assert bench.conditions.active() == ()
 
 
 # One PBX does not hold up another -------------------------------------------------------------------------

@@ -20,7 +20,10 @@ from ari_recorder.model.recording import Call, Chosen, Recording, State
 from ari_recorder.runtime import journal as journals
 from ari_recorder.runtime.conditions import Conditions, Severity
 from ari_recorder.runtime.journal import KEY, POLLS, Journal
+from ari_recorder.spool.folders import RecordingFolder, Spool
+from ari_recorder.spool.ledger import Ledger, Move
 from ari_recorder.spool.places import Spools
+from ari_recorder.spool.waits import hanging as waiting_for
 
 
 def decided(own: str) -> Recording:
@@ -98,7 +101,7 @@ async def test_a_folder_that_hangs_is_left_out_and_comes_back(
         running = decided("running")
         assert await recorder.journal.save(running)
         recorder.answers.clear()
-        monkeypatch.setattr(journals, "PATIENCE", 0.05)
+        monkeypatch.setattr(journals, "PATIENCE", 0.2)
         burst = [decided(f"burst-{number}") for number in range(journals.WRITERS)]
         fine = await asyncio.gather(*(recorder.journal.save(each) for each in burst))
         stuck = [each for each, saved in zip(burst, fine, strict=True) if not saved]
@@ -142,6 +145,65 @@ async def test_the_only_folder_fails_at_once_while_it_hangs(
             assert not await recorder.journal.save(decided("b"))
         recorder.answers.set()
         await recorder.saved(decided("b"))
+
+
+async def test_a_state_disk_that_hangs_leaves_out_no_spool_folder_and_no_other_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the first folder is out of reach, the ledger there is told that a copy in the second counts."""
+    async with hanging(tmp_path, monkeypatch) as recorder:
+        first, second = recorder.spools.places
+        answers, decide = threading.Event(), Ledger.decide
+
+        def waits(self: Ledger, move: Move) -> None:
+            answers.wait(20)
+            decide(self, move)
+
+        monkeypatch.setattr(Ledger, "decide", waits)
+        monkeypatch.setattr(journals, "PATIENCE", 0.05)
+        first.hang(waiting_for(first))
+        running = replace(decided("running"), state=State.CAPTURING)
+        assert not await recorder.journal.save(running)
+        told = recorder.conditions.get(KEY)
+        assert told is not None
+        assert told.sentence == "A disk did not write a journal within 0 s. Other recordings go on."
+        assert second.ready
+        monkeypatch.setattr(journals, "PATIENCE", 20.0)
+        assert await recorder.journal.save(decided("new"))
+        answers.set()
+        await recorder.saved(running)
+        assert recorder.conditions.get(KEY) is None
+
+
+async def test_what_hangs_is_named_until_it_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spools = Spools(tmp_path / "first", state=tmp_path, second=tmp_path / "second")
+    gates = {place.root: threading.Event() for place in spools.places}
+    write = Spool.create
+
+    def waits(self: Spool, recording: Recording) -> RecordingFolder:
+        gates[self.root].wait(20)
+        return write(self, recording)
+
+    monkeypatch.setattr(Spool, "create", waits)
+    monkeypatch.setattr(journals, "PATIENCE", 0.05)
+    with spools:
+        recorder = Recorder(spools)
+        for place, own in zip(spools.places, ("a", "b"), strict=True):
+            assert not await recorder.journal.save(decided(own))
+            told = recorder.conditions.get(KEY)
+            assert told is not None
+            assert str(place.root) in told.sentence
+        first, second = gates
+        gates[second].set()
+        async with asyncio.timeout(10):
+            while str(first) not in (told := recorder.conditions.active()[0]).sentence:
+                await asyncio.sleep(0.005)
+        assert told.sentence.endswith("Recordings begin in another one.")
+        gates[first].set()
+        async with asyncio.timeout(10):
+            while recorder.conditions.active():
+                await asyncio.sleep(0.005)
+        recorder.journal.close()
 
 
 async def test_polls_wait_for_a_disk_in_bounded_number_and_hold_up_no_journal(

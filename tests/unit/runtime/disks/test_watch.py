@@ -49,6 +49,7 @@ class Scene:
             folder / "first", state=folder / "state", second=folder / "second", stop_at_free=200_000_000
         ).open()
         self.conditions = Conditions()
+        self.targets = {"archive": folder / "archive"}
         self.watch = DiskWatch(
             self.spools,
             SETTINGS,
@@ -56,7 +57,7 @@ class Scene:
             self.conditions,
             pbxs={"main": folder / "pbx", "remote": folder / "not-here"},
             running=lambda: {"main": self.running},
-            targets=lambda: {"archive": folder / "archive"},
+            targets=lambda: self.targets,
             back=self.back.append,
             clock=lambda: self.now,
             patience=0.5,
@@ -145,12 +146,49 @@ async def test_asterisks_full_disk_begins_no_recording(scene: Scene) -> None:
     scene.watch.demand_room(recording())
     new = replace(recording(), call=replace(recording().call, pbx="main"))
     scene.free["pbx"] = 199_000_000
+    scene.watch.demand_room(new)  # nothing is measured yet
+    await scene.pass_time(5)
+    scene.hang("pbx")  # to be asked costs no call any time
     with pytest.raises(TransientError, match=r"199 MB are free .* 200 MB have to be") as caught:
         scene.watch.demand_room(new)
     assert caught.value.code == "capture.disk-full"
     scene.watch.demand_room(replace(new, state=State.CAPTURING))
-    await scene.pass_time(5)
     assert scene.told() == {"disk:pbx-main": ("capture.disk-full", Severity.CRITICAL)}
+
+
+async def test_a_pbx_whose_folder_is_gone_is_no_longer_judged_by_it(scene: Scene) -> None:
+    new = replace(recording(), call=replace(recording().call, pbx="main"))
+    scene.free["pbx"] = 199_000_000
+    await scene.pass_time(5)
+    (scene.folder / "pbx").rename(scene.folder / "away")
+    await scene.pass_time(5)
+    scene.watch.demand_room(new)
+
+
+async def test_a_spool_folder_that_does_not_answer_is_left_out_until_it_does(scene: Scene) -> None:
+    sealed(scene.spools, "r-1")
+    scene.hang("first")
+    await scene.pass_time(5)
+    assert [place.name for place in scene.spools.places if place.hangs] == ["primary"]
+    assert scene.told() == {"disk:spool": ("disk.silent", Severity.CRITICAL)}
+    await scene.until_thawed("first")
+    assert [folder.id for found in scene.back for folder in found.to_deliver] == ["r-1"]
+    assert scene.spools.whole
+
+
+async def test_a_target_whose_folder_is_changed_is_no_longer_silent(scene: Scene) -> None:
+    scene.hang("archive")
+    await scene.pass_time(5)
+    assert set(scene.told()) == {"disk:target-archive"}
+    (scene.folder / "other").mkdir()
+    scene.targets["archive"] = scene.folder / "other"
+    await scene.pass_time(5)
+    assert scene.told() == {}
+    assert scene.lines()["target-archive"].free == 50 * GB
+    scene.targets["archive"], scene.free["third"] = scene.folder / "third", 40 * GB
+    (scene.folder / "third").mkdir()
+    await scene.pass_time(60)
+    assert scene.lines()["target-archive"].hours is None, "another disk has lost nothing"
 
 
 async def test_a_spool_folder_that_fails_is_told_and_its_recordings_come_back(scene: Scene) -> None:

@@ -98,12 +98,12 @@ async def test_a_disk_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPa
     assert told.code == "spool.unusable"
     monkeypatch.setattr(journal, "PATIENCE", 60.0)
     async with asyncio.timeout(5):
-        assert isinstance((await book.told(recording("b")))[0], ev.CommandFailed)
+        assert isinstance((await book.told(recording("a")))[0], ev.CommandFailed)
     disk.free.set()
     async with asyncio.timeout(5):
-        while not await book.save(recording("b")):
+        while not await book.save(recording("a")):
             await asyncio.sleep(0.005)
-    assert disk.written == ["a", "b"]
+    assert disk.written == ["a", "a"]
 
 
 # -- what is told -------------------------------------------------------------------------------------------

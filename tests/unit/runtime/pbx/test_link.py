@@ -52,6 +52,8 @@ class Stage:
     heard_at: datetime | None = None
     saved: list[Recording] = field(default_factory=list)
     lost: int = 0
+    there: ev.Snapshot = NOTHING
+    """What is there when it is asked for beside a connection."""
 
     def __post_init__(self) -> None:
         ids = iter(f"new{n}" for n in range(100))
@@ -84,6 +86,9 @@ class Stage:
     async def _items(self) -> AsyncIterator[Any]:
         while True:
             yield await self.told.get()
+
+    async def snapshot(self) -> ev.Snapshot:
+        return self.there
 
     async def _info(self) -> SimpleNamespace:
         return SimpleNamespace(version="22")
@@ -191,6 +196,39 @@ async def test_an_old_journal_of_what_has_ended_is_not_taken_up_again() -> None:
         stage.told.put_nowait(Connected(NOTHING))
         await stage.until(lambda: stage.connections == 2 and len(stage.finished) > 1)
         assert [r.id for r in stage.finished] == ["r", "s"]
+
+
+async def test_what_comes_to_light_later_is_taken_up_on_the_connection_that_stands() -> None:
+    """Of a spool folder that answered only after the start: its calls ended long ago."""
+    async with running() as stage:
+        stage.told.put_nowait(ev.ChannelCreated(NOW, CALLER))
+        await stage.until(lambda: stage.board.sessions)
+        stage.heard_at = NOW
+        stage.link.take_up([recording("late")])
+        await stage.until(lambda: stage.finished)
+        assert [r.id for r in stage.finished] == ["late"]
+        assert stage.connections == 0
+        assert set(stage.board.sessions) == {"new0"}, "what runs is left alone"
+
+
+async def test_a_late_recording_whose_call_was_decided_anew_ends() -> None:
+    async with running() as stage:
+        stage.told.put_nowait(ev.ChannelCreated(NOW, CALLER))
+        await stage.until(lambda: stage.board.sessions)
+        stage.heard_at, stage.there = NOW, ev.Snapshot(NOW, (CALLER,), {}, frozenset())
+        late = recording("late")
+        stage.link.take_up([replace(late, call=replace(late.call, channel=CALLER.id))])
+        await stage.until(lambda: stage.finished)
+        assert [r.id for r in stage.finished] == ["late"]
+        assert set(stage.board.sessions) == {"new0"}
+
+
+async def test_without_a_connection_late_recordings_wait_for_the_next() -> None:
+    async with running() as stage:
+        stage.link.take_up([recording("late")])
+        stage.told.put_nowait(Connected(NOTHING))
+        await stage.until(lambda: stage.finished)
+        assert not stage.link._late
 
 
 async def test_a_caller_at_the_gate_is_let_go_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
