@@ -11,7 +11,6 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import structlog
 import typer
 from rich.console import Console
 
@@ -57,10 +56,7 @@ ConfigPath = Annotated[
 
 
 def machine(path: Path | None) -> Machine:
-    """The configuration that the command is to work with. From here on, log lines go to standard error."""
-    # Standard output holds the answer, and with --json nothing else.
-    if not structlog.is_configured():
-        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    """The configuration that the command is to work with."""
     return load_machine(find_machine(path))
 
 

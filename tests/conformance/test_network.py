@@ -135,7 +135,7 @@ def test_torn_at_any_byte_of_deleting(rig: Rig, sample: MakeSample) -> None:
         with Relay(rig.port) as relay:
             target = rig.through(relay.port, timeout=10)
             target.stat(PATH)
-            relay.cut_after = relay.total + max(1, int((length - 1) * part))
+            relay.cut_after = relay.total + max(1, int((length - 32) * part))
             told: bool | None = None
             with suppress(TransientError):
                 told = target.delete(PATH)

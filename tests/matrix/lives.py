@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from ari_recorder.disk import faults
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +106,8 @@ def _forked(scene: str, folder: Path, moment: str) -> tuple[int, object, str]:
 def main() -> None:
     from . import scenes  # noqa: F401 - what every life would else have to import by itself
 
+    # Here, in the process of the lives: the tests' own must go on logging.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a life prints is no answer
     for line in sys.stdin:

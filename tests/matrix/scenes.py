@@ -11,8 +11,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import structlog
-
 from ari_recorder.disk.reserve import Reserve
 from ari_recorder.evidence.chain import Chain
 from ari_recorder.evidence.found_seal import Log, Logs
@@ -248,5 +246,3 @@ SCENES: dict[str, Callable[[Path], None]] = {
         call_to_archive, statement_to_archive, open_torn_chain, reserve, leftovers, request,
     )
 }  # fmt: skip
-
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))

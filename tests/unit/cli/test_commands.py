@@ -104,18 +104,6 @@ def test_check_finds_a_setting_for_a_pbx_that_is_not_configured(config: Path) ->
     assert "mian; known are asterisk" in found["detail"]
 
 
-def test_check_says_why_a_prompt_is_not_where_asterisk_plays_it_from(config: Path, tmp_path: Path) -> None:
-    text = config.read_text(encoding="utf-8")
-    config.write_text(
-        text.replace("[pbx.asterisk]\n", f'[pbx.asterisk]\nsounds = "{tmp_path}/none"\n'), "utf-8"
-    )
-    result = ask("check", "--config", str(config), "--json")
-    told = json.loads(result.stdout)
-    (found,) = [f for part in told["sections"].values() for f in part if f["code"] == "prompt.installed"]
-    assert str(tmp_path / "none") in found["detail"]
-    assert "sounds" in found["remedy"]
-
-
 def test_what_is_logged_meanwhile_does_not_stand_in_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
     with errors_explained(as_json=True):
         structlog.get_logger().error("of a room", action="test")
@@ -256,13 +244,3 @@ def test_check_says_why_a_prompt_cannot_be_played(config: Path) -> None:
     (said,) = [finding for finding in found if finding["code"] == "prompt.installed"]
     assert said["detail"] == f"Asterisk's folder for sounds {nowhere} is not there."
     assert 'Correct "sounds"' in said["remedy"]
-
-
-def test_log_lines_are_kept_out_of_the_answer(config: Path) -> None:
-    script = (
-        "import structlog; from ari_recorder.cli.console import machine; from pathlib import Path;"
-        f"machine(Path({str(config)!r})); structlog.get_logger().error('hidden'); print('answer')"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "answer\n"
-    assert "hidden" in done.stderr
