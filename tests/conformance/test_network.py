@@ -121,7 +121,7 @@ def test_torn_before_deleting(rig: Rig, sample: MakeSample) -> None:
 
 @each_kind
 def test_torn_at_any_byte_of_deleting(rig: Rig, sample: MakeSample) -> None:
-    """From before the request to the last byte of its answer, when the file is gone and nobody was told."""
+    """From before the request to the last bytes of its answer, when the file is gone and nobody was told."""
     one, ends = sample(b"x"), []
     with Relay(rig.port) as relay:
         target = rig.through(relay.port, timeout=10)
